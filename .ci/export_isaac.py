@@ -26,12 +26,16 @@ import gymnasium
 from isaaclab.app import validate_launch
 from isaaclab.utils import assets
 
-LIBRARIES = ("rl_games", "rsl_rl", "sb3", "skrl", "torchrl")
+TRAINED = ("rsl_rl", "sb3", "skrl")
+"""The libraries that robotrain trains with."""
+LIBRARIES = (*TRAINED, "rl_games", "torchrl")
 ACTIONS = ("train", "play")
 BACKENDS = "isaaclab_rl.entrypoints.backends"
 ENTRY_POINT, ENVIRONMENT = "_cfg_entry_point", "env_cfg_entry_point"
-ROOTS = {"": assets.NUCLEUS_ASSET_ROOT_DIR, "newton": assets.NEWTON_ASSET_DIR}
-"""The folders that paths of assets are written relative to, with what their lists begin with."""
+ROOT = f"{assets.NUCLEUS_ASSET_ROOT_DIR}/"
+"""What paths of assets are written relative to; Newton has a server of its own."""
+WINDOW_ASSETS = "Isaac/Props/UIElements/"
+"""Arrows and frames, which are loaded for a window alone."""
 KINDS = {int: "int", float: "number"}
 
 
@@ -71,8 +75,8 @@ def list_children(node: object) -> Iterator[tuple[str, Any]]:
 def find_assets(node: object, seen: set[int]) -> set[str]:
     """Return the texts below a node that are on an asset server, relative to its root."""
     if isinstance(node, str):
-        roots = [name for name, root in ROOTS.items() if node.startswith(f"{root}/")]
-        return {":".join(filter(None, (name, node.removeprefix(f"{ROOTS[name]}/")))) for name in roots}
+        path = node.removeprefix(ROOT)
+        return set() if path == node or path.startswith(WINDOW_ASSETS) else {path}
     if id(node) in seen:
         return set()
     seen.add(id(node))
@@ -89,33 +93,26 @@ def resolve_presets(configuration: Any) -> Any:
     return importlib.import_module("isaaclab_tasks.utils.hydra").resolve_presets(configuration)  # type: ignore[attr-defined]
 
 
-def list_presets(configurations: list[Any]) -> dict[str, list[str]]:
-    """Return the names that each selector takes for the configurations of a task: its own and those of its agents."""
+def find_newton(configuration: Any) -> str:
+    """Return the preset with which a task starts Newton; empty if it has none."""
     collect: Any = importlib.import_module("isaaclab_tasks.utils.hydra").collect_presets
     target: Any = importlib.import_module("isaaclab_tasks.utils.preset_target").PresetTarget
-    names: dict[str, set[str]] = {}
-    for alternatives in map(collect, configurations):
-        for name, value in (pair for group in alternatives.values() for pair in group.items()):
-            typed = [one for one in target if one.base_classes and one.matches(value)] or [target.DOMAIN]
-            names.setdefault(typed[0].value, set()).add(name)
-    return {name: sorted(found - {"default"}) for name, found in sorted(names.items()) if found - {"default"}}
+    physics = target("physics")
+    pairs = (pair for group in collect(configuration).values() for pair in group.items())
+    return max((name for name, value in pairs if name.startswith("newton") and physics.matches(value)), default="")
 
 
-def describe_configuration(task: str, agents: list[str]) -> dict[str, Any]:
-    """Return what the configuration of a task tells, or why it cannot be made or started."""
-    found: dict[str, Any] = {}
-    try:
-        configuration = load_configuration(task, ENVIRONMENT)
-        found["presets"] = list_presets(
-            [configuration, *(load_configuration(task, f"{agent}{ENTRY_POINT}") for agent in agents)]
-        )
-        configuration = resolve_presets(configuration)
-        found["assets"] = sorted(find_assets(configuration, set()))
-        _, kit = validate_launch(configuration, {"livestream": 0})
-        found["simulator"] = "isaacsim" if kit else "newton"
-    except Exception as error:
-        found["problem"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return found
+def describe_configuration(task: str) -> dict[str, Any]:
+    """Return what the configuration of a task tells."""
+    configuration = load_configuration(task, ENVIRONMENT)
+    newton = find_newton(configuration)
+    configuration = resolve_presets(configuration)
+    _, kit = validate_launch(configuration, {"livestream": 0})
+    return {
+        "newton": newton if kit else "",
+        "assets": sorted(find_assets(configuration, set())),
+        "simulator": "isaacsim" if kit else "",
+    }
 
 
 def describe_task(spec: Any) -> dict[str, Any]:
@@ -130,7 +127,7 @@ def describe_task(spec: Any) -> dict[str, Any]:
         "agents": agents,
         "default": spec.kwargs.get("default_agent", ""),
         "deprecated": deprecated.get("alias", ""),
-        **describe_configuration(spec.id, agents),
+        **describe_configuration(spec.id),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -171,7 +168,7 @@ def describe_script(action: str, library: str) -> dict[str, str]:
 def format_options(version: str) -> str:
     """Return `options.json`, a script on each line."""
     scripts = {
-        action: [f"{json.dumps(library)}: {json.dumps(describe_script(action, library))}" for library in LIBRARIES]
+        action: [f"{json.dumps(library)}: {json.dumps(describe_script(action, library))}" for library in TRAINED]
         for action in ACTIONS
     }
     target: Any = importlib.import_module("isaaclab_tasks.utils.preset_target").PresetTarget

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import statistics
 import sys
 import types
 import typing
@@ -38,7 +39,6 @@ SCALARS = {int: "int", float: "number", bool: "bool", str: "text", type(None): "
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MODEL_OPTION = re.compile(r".*(model|encoder|tokenizer|backbone|processor|pretrained|checkpoint|base|vae|wan)\w*")
 """Options with a default like OWNER/NAME that name a repository; others name a task, or a place in a model."""
-EXTRA = re.compile(r"""extra=["']([\w-]+)["']""")
 READS_TASK = re.compile(r"""TokenizerProcessorStep|["']task["']|\bTASK\b""")
 ADAPTER_MODULES = "def _get_default_peft_targets("
 NUMBER_FORMATS = ("bfloat16", "float16", "float32")
@@ -108,7 +108,7 @@ class Tree:
 
 
 def format_options(version: str) -> str:
-    """Return `options.json`: the options of every training by name, and those that each choice of a group adds."""
+    """Return `options.json`: the options of every training, those of all types of a group, and what each adds."""
     tree, options, choices = Tree(), dict[str, Any](), dict[str, Any]()
 
     def add_options(name: str, prefix: str, into: dict[str, Any]) -> None:
@@ -126,7 +126,15 @@ def format_options(version: str) -> str:
                 into[prefix + option] = field
 
     add_options(tree.add(TrainPipelineConfig), "", options)
-    return format_lines({"lerobot": version, "options": options, "choices": choices})
+    usual = dict[str, Any]()
+    for group, kinds in choices.items():
+        names = set.intersection(*map(set, kinds.values()))
+        modes = {name: statistics.mode(json.dumps(fields[name]) for fields in kinds.values()) for name in names}
+        usual[group] = {name: json.loads(mode) for name, mode in modes.items()}
+        for fields in kinds.values():
+            for name in [name for name, field in usual[group].items() if fields[name] == field]:
+                del fields[name]
+    return format_lines({"lerobot": version, "options": options, "usual": usual, "choices": choices})
 
 
 def format_lines(body: Any) -> str:
@@ -153,7 +161,6 @@ class TypeDescription:
             for repository in repositories.values():
                 repository["code"] = "runs"
         found: dict[str, Any] = {
-            "extra": next(iter(EXTRA.findall("\n".join(self.sources.values()))), ""),
             "repositories": repositories,
             "dtypes": self._list_dtypes(),
             "optimizer": self._describe_optimizer(),
@@ -262,11 +269,7 @@ def format_tasks(version: str, envs: Path) -> str:
     suites = {
         name: int(number[1]) if (number := re.search(r"_(\d+)$", name)) else 10 for name in ast.literal_eval(steps)
     }
-    libero = {suite: [f"{suite}/{number}" for number in range(count)] for suite, count in suites.items()}
-    environments = {
-        "metaworld": {"groups": metaworld["DIFFICULTY_TO_TASKS"], "tasks": metaworld["TASK_DESCRIPTIONS"]},
-        "libero": {"groups": libero, "tasks": {name: "" for names in libero.values() for name in names}},
-    }
+    environments = {"metaworld": metaworld["DIFFICULTY_TO_TASKS"], "libero": suites}
     lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in environments.items()]
     return f'{{"lerobot": "{version}",\n"environments": {{\n' + ",\n".join(lines) + "\n}}\n"
 

@@ -135,7 +135,7 @@ def test_results_are_escaped_and_redacted(robotrain, record_evaluation):
     bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     values = {
         **{name: bad for name in ("policy_repo_id", "policy_type", "dataset_repo_id", "device")},
-        "per_joint": {bad: 0.5},
+        "per_joint": [{"name": bad, "mae": 0.5}],
         "policy": {"sha256": bad},
         "rollout": {"env": bad, "per_episode": [{"index": bad, "video": bad, "success": bad, "seed": bad}]},
     }

@@ -6,7 +6,7 @@ from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_slurm.node import attempts, continuation
 from robotrain_slurm.node.attempts import Attempt, AttemptEnd
 from robotrain_workloads.nodes.node_group import NodeEnd
-from robotrain_workloads.nodes.outcome import choose_end
+from robotrain_workloads.nodes.starter import choose_end
 
 LOST_PEER = "RuntimeError: Connection closed by peer"
 NOT_MET = "error: the nodes did not meet at n1:4000: is the port taken? RendezvousConnectionError"

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import torch
-from robotrain_workloads.lerobot_train import loading_state, random_draws
+from robotrain_workloads.lerobot_train import loading_state
 
 SAMPLES, BATCH, STEPS = 14, 3, 12
 
@@ -79,7 +79,7 @@ def train(workers, persistent, folder, first=0, saves=False, follows=True):
     checkpoint = folder / f"{first:06d}" if first else None
     if follows:
         loading_state.LoadingState(first, checkpoint).install(trainer)
-    random_draws.RandomDraws(first, loads_alone=not workers).install(trainer)
+    loading_state.RandomDraws(first, loads_alone=not workers).install(trainer)
     trainer.TrainPipelineConfig(persistent).validate()
     sampler = trainer.EpisodeAwareSampler()
     torch.manual_seed(7)

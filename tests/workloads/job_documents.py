@@ -18,6 +18,7 @@ from robotrain_workloads.lerobot_eval import container as eval_container
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_train import container as train_container
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
+from robotrain_workloads.lerobot_train.request import TrainingRequest, parse_request
 
 CONTAINERS = {"command": command_container, "lerobot-train": train_container, "lerobot-eval": eval_container}
 PLATFORMS = {
@@ -128,6 +129,11 @@ def read_options(arguments) -> dict[str, str]:
     """The options of a command with their values; of one given several times the last."""
     words = (word.partition("=") for word in arguments if word.startswith("--") and word != "--")
     return {name: value for name, _, value in words}
+
+
+def read_request(arguments) -> TrainingRequest:
+    """What the launcher of a training is asked for: what stands before LeRobot's options."""
+    return parse_request(next(word for word in arguments if word.startswith("{")))
 
 
 def check_job(workload: Workload, *sources: JobSource, args: Iterable[str] = (), **parameters) -> list[Problem]:

@@ -4,9 +4,8 @@ A defect changes a dataset before it is written, or its files; it returns the ep
 
     python planted_defects.py --places 10 --good 150 --seed 1 [--only NAME…] [--without-cameras]
 
-checks so many datasets with each defect, and good ones (with --unusual, also some of unusual shapes), in the
-environment of LeRobot, and prints a line of JSON for each: the defect, its seed, whether it was found, and the
-findings.
+checks so many datasets with each defect, and good ones, in the environment of LeRobot, and prints a line of JSON for
+each: the defect, its seed, whether it was found, and the findings.
 """
 
 import argparse
@@ -32,7 +31,6 @@ from made_datasets import (
     write_dataset,
     write_video,
 )
-from unusual_datasets import make_unusual_dataset
 
 Change = Callable[[MadeDataset, Any], list[int]]
 FileChange = Callable[[Path, MadeDataset, Any], list[int]]
@@ -559,15 +557,6 @@ def try_good(seed: int, cameras: int | None) -> dict[str, Any]:
         return {"defect": "", "seed": seed, "found": True, "findings": _list(check_dataset(Path(place)))}
 
 
-def try_unusual(seed: int) -> dict[str, Any]:
-    """Check a good dataset that is unusual, and return what is said about its actions and states."""
-    codes = {code for defect in FOLLOWING.values() for code in defect.codes}
-    with tempfile.TemporaryDirectory() as place:
-        write_dataset(make_unusual_dataset(seed, cameras=0), Path(place))
-        findings = [finding for finding in check_dataset(Path(place)) if finding.code in codes]
-    return {"defect": "", "is_unusual": True, "seed": seed, "found": True, "findings": _list(findings)}
-
-
 def _list(findings: list[Any]) -> list[list[Any]]:
     return [[finding.severity, finding.code, finding.text, *finding.episodes] for finding in findings]
 
@@ -580,7 +569,6 @@ def _try_all(options: argparse.Namespace) -> Iterator[Any]:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         tried = [pool.submit(try_defect, name, options.seed + at) for name in chosen for at in range(options.places)]
         tried += [pool.submit(try_good, options.seed + at, cameras) for at in range(options.good)]
-        tried += [pool.submit(try_unusual, options.seed + at) for at in range(options.unusual)]
         yield from (future.result() for future in tried)
 
 
@@ -589,7 +577,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--places", type=int, default=10)
     parser.add_argument("--good", type=int, default=150)
-    parser.add_argument("--unusual", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=DEFECTS)
     parser.add_argument("--without-cameras", action="store_true")

@@ -16,7 +16,7 @@ from robotrain.store import plans
 from robotrain_runtime.contract import added_packages, document
 from robotrain_runtime.environments import uv_program
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.package_lock import resolution
+from robotrain_workloads.package_lock import locking
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 ROOT = Path(__file__).parents[2]
@@ -296,7 +296,7 @@ def test_unfit_wheels_are_refused(submit, tmp_path, monkeypatch):
 
 
 def test_a_wheel_that_names_a_host_is_refused_before_uv_reads_it(submit, tmp_path, monkeypatch):
-    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    monkeypatch.setattr(locking, "run_uv", lambda *words: pytest.fail("uv runs"))
     wheel = pretend_index.wheel(tmp_path, "mine", "0.3", needs=("x @ https://evil.example/x-1-py3-none-any.whl",))
     submit("--with", wheel).check_problems(4, f"not-lockable {wheel.name}")
     encoded = base64.b64encode(b"x @ https://evil.example/x-1-py3-none-any.whl").decode()  # uv decodes it

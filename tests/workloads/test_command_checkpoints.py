@@ -3,17 +3,15 @@
 import dataclasses
 import json
 import os
-import pickle
 import random
 import shutil
-import zipfile
 from pathlib import Path
 
 import pytest
 from program_checkpoints import FollowedProgram
-from robotrain_runtime.contract.event import Checkpoint, Note
-from robotrain_workloads.command import checkpoint_follower, program_checkpoint, resume_path
-from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, describe_files
+from robotrain_runtime.contract.event import Checkpoint
+from robotrain_workloads.command import checkpoint_follower, program_checkpoint
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
 
 FOLDERS, FILES = "checkpoints/{step}", "model_{step}.pth"
 
@@ -63,14 +61,14 @@ def test_a_checkpoint_of_the_run_has_the_same_files_and_says_their_place(follow)
     assert read_kept(folder) == {"state": "s", "weights/model": "w"}
     assert (folder / "weights/model").samefile(written)
     assert program_checkpoint.read_place(folder) == program_checkpoint.Place("runs/a/20", False)
-    assert resume_path.get_resume_path(folder, None) == folder
+    assert program_checkpoint.get_resume_path(folder, "") == folder
 
 
 def test_a_checkpoint_of_one_file_is_that_file_to_continue_from(follow):
     program = follow(checkpoints=FILES, checkpoint_complete="rename")
     program.write("model_7.pth", "w")
     program.wait(1)
-    assert resume_path.get_resume_path(program.kept / "000007", FILES) == program.kept / "000007/model_7.pth"
+    assert program_checkpoint.get_resume_path(program.kept / "000007", FILES) == program.kept / "000007/model_7.pth"
 
 
 def test_files_are_copied_where_links_are_not_possible(follow, monkeypatch):
@@ -353,7 +351,6 @@ def test_a_pattern_that_matched_nothing_is_an_error_with_what_is_there(follow):
         program.write(f"run-2026-11/ckpt_{step}/model-00001-of-2.bin")
     (problem,) = program.end()
     assert "run-2026-11/ckpt_100/model-00001-of-2.bin" in problem
-    assert problem.endswith("(--checkpoints */ckpt_{step})")
 
 
 def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):
@@ -362,23 +359,6 @@ def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):
     program.start()
     assert program.end() == []
     assert "no checkpoint after" in program.warnings[0]
-
-
-def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):
-    (tmp_path / "model.pt").touch()
-    assert describe_files(tmp_path) == ("it has model.pt", "")
-
-
-@pytest.mark.parametrize("exit_code", [0, 1])
-def test_pattern_of_files_that_are_called_checkpoints_is_named_at_the_end(follow, exit_code):
-    program = follow()
-    for step in (1, 2):
-        program.write(f"checkpoint_{step}.json")
-        program.write(f"sample_{step}.png")
-        program.write(f"sample_{step}{step}.png")
-    program.end(exit_code)
-    notes = [event.text for event in program.events if isinstance(event, Note)]
-    assert sum("(--checkpoints checkpoint_{step}.json " in note for note in notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -543,50 +523,6 @@ def test_several_numbered_models_are_checkpoints(follow):
     assert program.steps == [10, 20]
 
 
-def test_it_is_said_that_files_of_several_steps_are_one_checkpoint(follow):
-    program = follow()
-    for step in (10, 20):
-        program.write(f"epoch_{step}/state.txt")
-    program.end()
-    assert program.steps == [0]
-    assert [note.ways for note in program.notes] == [(("--checkpoints 'epoch_{step}'",),)]
-
-
-UNKEPT = [  # what the job says, what the program wrote, the option that would have kept it
-    ({}, ("epoch_5/state.txt", "epoch_10/state.txt"), "--checkpoints 'epoch_{step}'"),
-    ({}, ("weights_5.pt",), "--checkpoints 'weights_{step}.pt'"),
-    ({"checkpoints": FILES}, ("epoch_5/model.pt",), "--checkpoints 'epoch_{step}'"),
-    ({}, ("log_5.txt",), ""),
-    ({}, (), ""),
-    ({"results": "scores.json"}, ("epoch_5/state.txt",), ""),
-]
-
-
-@pytest.mark.parametrize(("values", "paths", "option"), UNKEPT)
-@pytest.mark.parametrize("end", [{"exit_code": 1}, {"exit_code": -15, "is_stopped": True}])
-def test_what_looks_like_checkpoints_of_a_program_that_failed_is_said(follow, values, paths, option, end):
-    program = follow(**values)
-    for path in paths:
-        program.write(path)
-    program.end(**end)
-    assert program.steps == []
-    assert [note.ways for note in program.notes] == ([((option,),)] if option else [])
-    assert all(path.partition("/")[0] in program.warnings[0] for path in paths if option)
-
-
-def test_what_was_put_back_is_nothing_that_a_program_which_failed_wrote(follow):
-    program = follow()
-    program.write("epoch_5/state.txt")
-    program.spec = dataclasses.replace(program.spec, resume="/kept/000005")
-    program.start()
-    program.end(1)
-    assert program.notes == []
-    program.write("epoch_10/state.txt")
-    program.end(1)
-    assert "epoch_10" in program.warnings[0]
-    assert "epoch_5" not in program.warnings[0]
-
-
 def test_of_checkpoints_that_were_not_complete_only_that_is_said(follow):
     program = follow()
     program.write("checkpoint-5/model.pt")
@@ -624,29 +560,16 @@ def test_weights_beside_recognized_checkpoints_are_kept_too(follow):
     assert read_kept(program.kept / "000101") == {"model.pt": "last"}
 
 
-@pytest.mark.parametrize(
-    ("content", "steps"),
-    [
-        ({"epoch": 3, "global_step": 140, "state_dict": {"step": 7}}, [100, 140]),
-        ({"epoch": 2, "global_step": 100}, [100]),
-        ({"model": "weights"}, [100, 100]),
-        (None, [100, 100]),
-    ],
-)
-def test_file_called_last_is_the_newest_checkpoint_with_the_step_that_it_holds(follow, content, steps):
+@pytest.mark.parametrize(("printed_step", "steps"), [(140, [100, 140]), (None, [100, 100])])
+def test_file_called_last_is_the_newest_checkpoint(follow, printed_step, steps):
     program = follow()
+    program.start(printed_step)
     program.write("epoch=2-step=100.ckpt", "early")
     program.wait(9)
-    last = program.write("last.ckpt")
-    if content is not None:
-        times = last.stat()
-        with zipfile.ZipFile(last, "w") as archive:
-            archive.writestr("last/data.pkl", pickle.dumps(content, protocol=2))
-        os.utime(last, ns=(times.st_atime_ns, times.st_mtime_ns))
+    program.write("last.ckpt", "late")
     program.end()
     assert program.steps == steps
-    newest = json.loads((program.kept / f"{steps[-1]:06}" / program_checkpoint.PLACE_FILE).read_text())
-    assert newest["path"] == ("epoch=2-step=100.ckpt" if len(steps) == 1 else "last.ckpt")
+    assert read_kept(program.kept / f"{steps[-1]:06}") == {"last.ckpt": "late"}
     assert not any(note.level == "warning" for note in program.notes)
 
 
@@ -692,10 +615,3 @@ def test_a_folder_that_the_program_writes_to_itself_is_its_outputs(follow, tmp_p
     program.end()
     assert read_kept(program.kept / "000005") == {"model.pt": "w"}
     assert (tmp_path / "runs/.now.unused-1/of-the-code").exists()
-
-
-def test_a_folder_that_the_program_made_elsewhere_is_named(follow, tmp_path):
-    program = follow()
-    (tmp_path / "a_saved").mkdir()
-    program.end()
-    assert "--output-folder a_saved keeps" in program.notes[-1].text

@@ -253,7 +253,7 @@ import sys
 from robotrain_runtime.process.stop import ChildGroup
 from robotrain_workloads.nodes.node_group import JobNodes
 from robotrain_workloads.supervision import node_program, process_group
-from robotrain_workloads.supervision.launcher_watch import LauncherWatch
+from robotrain_workloads.supervision.node_program import LauncherWatch
 process_group.CLOSE_SECONDS = 1.0
 group = JobNodes(count=2, address="n1", port=4000, id="a", rank=0, ends=sys.argv[1])
 program = ChildGroup([sys.executable, "-c", *sys.argv[2:]], has_pipe=True)

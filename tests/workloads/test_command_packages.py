@@ -12,7 +12,7 @@ import job_documents
 import pytest
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
-from robotrain_workloads.command import container, mlflow_variables, program_packages, program_start
+from robotrain_workloads.command import container, program_packages, program_start
 from robotrain_workloads.command.program_packages import ProgramPackages, find_python
 
 OWN = "3.15.0"
@@ -36,7 +36,7 @@ def make_python(prefix: Path, *packages: str, **versions: str) -> Path:
 def sent(monkeypatch):
     """The events that were sent."""
     events = []
-    monkeypatch.setattr(mlflow_variables, "emit_event", events.append)
+    monkeypatch.setattr(program_start, "emit_event", events.append)
     monkeypatch.setattr(metadata, "version", lambda name: OWN)
     return events
 
@@ -79,7 +79,7 @@ def test_packages_of_environments(tmp_path):
 def test_a_program_joins_the_run_of_its_job(tmp_path, sent):
     packages = ProgramPackages(make_python(tmp_path, "sqlalchemy", mlflow="3.15.9"))
     environ = {**RUN, "MLFLOW_EXPERIMENT_NAME": "of-the-platform", "WANDB_MODE": "offline"}
-    assert mlflow_variables.set_variables(environ, packages) == {**RUN, "WANDB_MODE": "offline"}
+    assert program_start.add_mlflow_variables(environ, packages) == {**RUN, "WANDB_MODE": "offline"}
     assert sent == []
 
 
@@ -96,11 +96,11 @@ def test_a_program_that_cannot_write_to_the_run_is_told_nothing_of_it(
 ):
     program_packages = ProgramPackages(make_python(tmp_path, *packages, **versions))
     environ = {**RUN, "MLFLOW_TRACKING_URI": uri, "HOME": "/h"}
-    assert mlflow_variables.set_variables(environ, program_packages) == {"HOME": "/h"}
+    assert program_start.add_mlflow_variables(environ, program_packages) == {"HOME": "/h"}
     (note,) = sent
     assert isinstance(note, Note)
     assert expected in note.text
-    assert mlflow_variables.set_variables(environ, program_packages, lambda: False) == {"HOME": "/h"}
+    assert program_start.add_mlflow_variables(environ, program_packages, lambda: False) == {"HOME": "/h"}
     assert len(sent) == 1
 
 
@@ -126,7 +126,7 @@ def test_what_says_that_a_program_logs_to_mlflow(tmp_path, files, words, is_name
 def test_a_server_takes_any_version(tmp_path, sent):
     program_packages = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
     environ = {**RUN, "MLFLOW_TRACKING_URI": "https://mlflow.example.com"}
-    assert mlflow_variables.set_variables(environ, program_packages) == environ
+    assert program_start.add_mlflow_variables(environ, program_packages) == environ
     assert sent == []
 
 
@@ -134,10 +134,10 @@ def test_an_address_with_a_password_is_not_shown(tmp_path, sent, monkeypatch):
     def fail(uri):
         raise OSError("no answer")
 
-    monkeypatch.setattr("robotrain_workloads.command.mlflow_variables.resolve_address", fail)
+    monkeypatch.setattr("robotrain_workloads.command.program_start.resolve_address", fail)
     program_packages = ProgramPackages(make_python(tmp_path, mlflow="2.1.0"))
     environ = {**RUN, "MLFLOW_TRACKING_URI": "https://me:hunter2@mlflow.example.com"}
-    assert mlflow_variables.set_variables(environ, program_packages) == {}
+    assert program_start.add_mlflow_variables(environ, program_packages) == {}
     assert "hunter2" not in sent[0].text
 
 

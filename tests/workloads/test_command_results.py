@@ -11,7 +11,7 @@ from robotrain import api
 from robotrain.model.scores import format_scores
 from robotrain_runtime.contract.event import Evaluated, format_event, parse_event
 from robotrain_workloads.command import results
-from robotrain_workloads.command.printed_scores import PrintedScores
+from robotrain_workloads.command.results import PrintedScores
 from robotrain_workloads.command.workload import COMMAND
 
 SCORES = {

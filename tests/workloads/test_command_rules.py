@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.command import placeholders
 
 DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
@@ -124,28 +123,6 @@ ACCEPTED = [
     ("", "python /opt/app/trian.py"),
     ("", "bash -c trian.sh"),
 ]
-
-
-@pytest.mark.parametrize(("options", "is_warned"), [("", True), ("--checkpoints checkpoint_{step}.json", False)])
-def test_a_script_that_would_read_a_folder_of_all_files_is_warned_of(find_problems, tmp_path, options, is_warned):
-    saved = tmp_path / "saved/000300"
-    saved.mkdir(parents=True)
-    for step in (100, 200, 300):
-        (saved / f"checkpoint_{step}.json").write_text("{}")
-    (saved / "robotrain-program.json").write_text('{"path": "", "is_file": false}')
-    checkpoint.seal_checkpoint(saved, step=300, run="command-00000000-1", job="0" * 64)
-    answer = find_problems(f"--shell --resume-from {saved} {options}", "'train $ROBOTRAIN_RESUME'")[1]
-    assert answer.exit_code == 0
-    assert ("--checkpoints 'checkpoint_{step}.json'" in answer.stderr) == is_warned
-
-
-def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(find_problems, tmp_path):
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own/train.py").touch()
-    for argument, codes in (("--data=../train.py", ["command-path-outside"]), ("../made-by-the-program", [])):
-        warned = find_problems("--code own --no-install", f"python train.py {argument}")[1]
-        assert warned.exit_code == 0
-        assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
 
 
 @pytest.mark.parametrize(
@@ -337,25 +314,6 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     answer = robotrain("explain", "command", "--code", ".", "--platform", "local", *words, *COMMAND)
     warning = answer.stderr.partition("[packages-missing]")[2]
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
-
-
-def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, tmp_path, monkeypatch):
-    """Elsewhere it is a warning: nobody knows from here what the Python there has."""
-    (tmp_path / "lab").mkdir()
-    (tmp_path / "lab/helper.py").write_text("def f():\n  import late_module\n")
-    (tmp_path / "lab/train.py").write_text("import json\nimport helper, absent_module\nimport pytest\n")
-    monkeypatch.chdir(tmp_path / "lab")
-    bin_folder = str(Path(sys.executable).parent)
-    monkeypatch.setenv("PATH", bin_folder)
-    line = ("explain", "command", "--code", ".", "--platform", "local")
-    answer = robotrain(*line, *COMMAND)
-    answer.check_problems(2, "packages-missing --")
-    assert "absent_module (train.py:2)" in answer.stderr
-    assert "pytest" not in answer.stderr
-    assert robotrain(*line, "--no-install", *COMMAND).exit_code == 0
-    assert robotrain(*line, "--set-env", "PYTHONPATH=/lab", *COMMAND).exit_code == 0
-    (tmp_path / "lab/train.py").write_text("import sys\nsys.path.append('/lab')\nimport absent_module\n")
-    assert robotrain(*line, *COMMAND).exit_code == 0
 
 
 SYNTAX = [

@@ -1,84 +1,77 @@
-"""A tenth of the corpora (bench/corpora): good jobs are not refused, and most of those that cannot work are."""
+"""Lines as people type them (bench/corpora): good jobs are never refused, broken ones with the code that they have."""
 
-import sys
-from collections.abc import Iterator
+import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from corpora_world import CORPORA, make_world
+from robotrain.errors import Rejected, raise_if_any
+from robotrain.submission import checked_plan
 
-HERE = Path(__file__).parents[2] / "bench/corpora"
-sys.path.append(str(HERE))
-import judge  # noqa: E402
-from judge import Judge  # noqa: E402
-from lines import Line, read_lines  # noqa: E402
-
-TENTH = 10
-GOOD, BROKEN, REAL = "good.txt", "broken.txt", "real.txt"
-MOST_SENT = {False: 0.2, True: 0.04}
-"""The share of broken jobs that may be sent, without and with a checker; bench/wrong_jobs.py counts all of them."""
+GOOD, BROKEN = "good.txt", "broken.txt"
+A_FEW, ALL = 10, 1
+"""Each so many lines are typed in the fast tests, and in the slow ones."""
+FILES_ALONE = ("lerobot-train", "lerobot-eval", "rosbag-act-train")
+"""Workloads whose preflight on this machine looks at files, not for a simulator."""
+CODE = re.compile(r"^error: .*\[([\w-]+)\]\s*$", re.MULTILINE)
 
 
-@pytest.fixture
-def judged(tmp_path) -> Iterator[Judge]:
-    """Who types lines without a checker."""
-    with judge.open_judge(tmp_path, {}) as opened:
-        yield opened
+def read_lines(name: str) -> list[str]:
+    lines = (CORPORA / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 @pytest.fixture
-def checking_judge(tmp_path, training_python) -> Iterator[Judge]:
-    """Who types lines with a checker."""
-    with judge.open_judge(tmp_path, {judge.NEWEST: training_python}) as opened:
-        yield opened
+def find_codes(robotrain, tmp_path, monkeypatch):
+    """Type a line of `submit` that sends nothing and asks no service; returns the codes of its errors."""
+    run_preflight = checked_plan.run_preflight
+
+    def check_files(rendered: Any, platform: Any, earlier_problems: Any = (), **options: Any) -> Any:
+        """Do the preflight of this machine alone, which may have no GPU."""
+        paths = [Path(source.uri) for source in rendered.plan.job.sources]
+        is_here = all(path.is_absolute() for path in paths)
+        is_here |= any(path.is_absolute() and not path.exists() for path in paths)  # that is refused whatever else is
+        problems = list(earlier_problems)
+        if platform.name == "local" and is_here and rendered.plan.job.workload in FILES_ALONE:
+            try:
+                return run_preflight(rendered, platform, earlier_problems, **options)
+            except Rejected as rejected:
+                problems = [problem for problem in rejected.problems if problem.code != "gpu-missing"]
+        raise_if_any(problems)
+        return problems
+
+    monkeypatch.setattr(checked_plan, "run_preflight", check_files)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(make_world(tmp_path / "world"))
+
+    def find(line: str) -> list[str]:
+        words = shlex.split(line)
+        job = [words.pop(0)] if not words[0].startswith("-") else []
+        place = [] if "--platform" in words else ["--platform", "local"]
+        answer = robotrain("submit", *job, *place, "--dry-run", "--no-pin", *words)
+        assert bool(answer.exit_code) == bool(CODE.findall(answer.stderr)), answer.stderr
+        return CODE.findall(answer.stderr)
+
+    return find
 
 
-def find_wrong(judged: Judge, lines: list[Line]) -> list[str]:
-    """Return the lines that are judged wrong, with what was said."""
-    wrong = []
-    for line in lines:
-        answer = judged.judge(line)
-        if answer.is_refused == is_good(line):
-            wrong.append(f"{line.kind}: {line.text}\n    {line.why}\n    {answer.text}")
-    return wrong
-
-
-def is_good(line: Line) -> bool:
-    """Return whether a line of any corpus works."""
-    return line.kind == "good" or "-" in line.kind  # in good.txt, the class is the workload
-
-
-def test_the_corpora_are_as_large_as_they_should_be() -> None:
+def test_there_are_as_many_lines_as_there_should_be() -> None:
     good, broken = read_lines(GOOD), read_lines(BROKEN)
-    assert (len(good) >= 400, len(broken) >= 200) == (True, True)
-    assert len({line.words for line in (*good, *broken)}) == len(good) + len(broken)
-    assert all(map(is_good, good))
-    assert not any(map(is_good, broken))
+    assert (len(good) >= 150, len(broken) >= 100) == (True, True)
+    assert len({*good, *broken}) == len(good) + len(broken)
 
 
-@pytest.mark.slow
-def test_good_jobs_are_not_refused(judged) -> None:
-    assert not find_wrong(judged, read_lines(GOOD)[::TENTH])
+@pytest.mark.parametrize("step", [A_FEW, pytest.param(ALL, marks=pytest.mark.slow)])
+def test_good_jobs_are_not_refused(find_codes, step) -> None:
+    refused = {line: codes for line in read_lines(GOOD)[::step] if (codes := find_codes(line))}
+    assert refused == {}
 
 
-def test_real_lines_that_work_are_not_refused(judged) -> None:
-    assert not find_wrong(judged, [line for line in read_lines(REAL) if is_good(line)][::3])
-
-
-def test_most_broken_jobs_are_refused_without_a_checker(judged) -> None:
-    lines = read_lines(BROKEN)[::TENTH]
-    wrong = find_wrong(judged, lines)
-    assert len(wrong) <= MOST_SENT[False] * len(lines), "\n".join(wrong)
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_good_jobs_are_not_refused_by_a_checker(checking_judge) -> None:
-    assert not find_wrong(checking_judge, read_lines(GOOD)[::TENTH])
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_broken_jobs_are_refused_by_a_checker(checking_judge) -> None:
-    lines = read_lines(BROKEN)[::TENTH]
-    wrong = find_wrong(checking_judge, lines)
-    assert len(wrong) <= MOST_SENT[True] * len(lines), "\n".join(wrong)
+@pytest.mark.parametrize("step", [A_FEW, pytest.param(ALL, marks=pytest.mark.slow)])
+def test_broken_jobs_are_refused_with_their_codes(find_codes, step) -> None:
+    lines = [line.partition(": ") for line in read_lines(BROKEN)[::step]]
+    other = {line: codes for code, _, line in lines if code not in (codes := find_codes(line))}
+    assert other == {}

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from robotrain_runtime.contract.event import Checkpoint, Metrics
-from robotrain_workloads.lerobot_train.early_stop import STATE_FILE, EarlyStop
+from robotrain_workloads.lerobot_train.trainer_monitor import STATE_FILE, EarlyStop
 from small_training import SMALL
 
 LOSSES = [5.0, 4.0, 4.0, 4.5, 3.0, math.nan, 3.0, 3.1]

@@ -11,7 +11,7 @@ from problem_assertions import check_problems
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_eval import references
-from robotrain_workloads.lerobot_eval.inputs import selection
+from robotrain_workloads.lerobot_eval.inputs import held_out
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 
 POLICY = JobSource(role="policy", kind="local_path", uri="/policy")
@@ -139,9 +139,9 @@ def test_invalid_episodes_are_refused(text):
 def test_episodes_are_those_that_the_text_names(parts):
     text = ", ".join(str(first) if not more else f"{first}-{first + more}" for first, more in parts)
     meant = sorted({number for first, more in parts for number in range(first, first + more + 1)})
-    assert episode_numbers.select_episodes(selection.parse_episodes(text), 60) == meant
+    assert episode_numbers.select_episodes(held_out.parse_episodes(text), 60) == meant
     with pytest.raises(ValueError, match=f"no episode {meant[-1]}"):
-        episode_numbers.select_episodes(selection.parse_episodes(text), meant[-1])
+        episode_numbers.select_episodes(held_out.parse_episodes(text), meant[-1])
 
 
 INVALID_STARTS = {

@@ -18,7 +18,7 @@ from robotrain_sources.run import checkpoint_lookup
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_eval import container as eval_container
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL, follow_run
-from robotrain_workloads.lerobot_train import card, container, episode_options, tracking
+from robotrain_workloads.lerobot_train import container, episode_options, tracking
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL
 
@@ -149,7 +149,7 @@ def test_tracking_lineage_and_the_card_name_them(training, dataset):
     assert "Left out: episodes 3,7-9" in publishing.description.splitlines()
     assert "- without the episodes 3,7-9" in dict(map(tuple, publishing.describes["sections"]))["Data"]
     assert tracking.describe_tracking_run(document, Path("o")).params["exclude_episodes"] == "3,7-9"
-    assert "without" not in card._describe_data(training(dataset()))
+    assert "without" not in tracking._describe_data(training(dataset()))
 
 
 def test_the_launcher_is_told(training, dataset):

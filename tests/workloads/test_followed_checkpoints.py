@@ -9,8 +9,8 @@ from eval_launcher import list_events
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Evaluated, Note, Scored
 from robotrain_workloads.lerobot import device
-from robotrain_workloads.lerobot_eval import followed_checkpoints
-from robotrain_workloads.lerobot_eval.followed_checkpoints import follow_checkpoints
+from robotrain_workloads.lerobot_eval import checkpoint_scores
+from robotrain_workloads.lerobot_eval.checkpoint_scores import follow_checkpoints
 from test_checkpoint_scores import PretendedEvaluation
 
 
@@ -106,7 +106,7 @@ def test_nobody_waits_for_a_pipeline_that_is_gone(training, follow):
 @pytest.fixture
 def followed(training, monkeypatch):
     """The evaluation of a training's checkpoints beside it."""
-    monkeypatch.setattr(followed_checkpoints, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(checkpoint_scores, "POLL_SECONDS", 0.01)
 
     def make(successes):
         return PretendedEvaluation(training.folder, successes, until=training.marker)

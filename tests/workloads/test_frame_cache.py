@@ -19,7 +19,7 @@ from robotrain_runtime.contract.event import Track
 from robotrain_workloads.lerobot_train.frames import frame_cache, frame_file
 from robotrain_workloads.lerobot_train.frames.frame_cache import FrameCache
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
-from robotrain_workloads.lerobot_train.frames.frame_options import count_frame_bytes
+from robotrain_workloads.lerobot_train.frames.frame_plan import count_frame_bytes
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, Trained, read_tensors
 

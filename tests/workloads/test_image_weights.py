@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
-from job_documents import PLATFORMS, check_findings, format_finding, get_work, read_job
+from job_documents import PLATFORMS, check_findings, format_finding, get_work, read_job, read_request
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.torchvision import weights_table
 from robotrain_workloads.lerobot import image_weights
@@ -150,8 +150,8 @@ def test_a_file_is_uploaded_alone_under_its_name(tmp_path):
 def get_pairs(document, data):
     """The launcher's options about weights, and where PyTorch looks."""
     command = container.work(document, data, Path(document.placement.work))
-    words = [word for word in command.arguments if "weights" in word or word.endswith((".pth", ".safetensors"))]
-    return words, command.environ.get("TORCH_HOME")
+    request = read_request(command.arguments)
+    return (request.weights, request.weights_name, request.given_weights), command.environ.get("TORCH_HOME")
 
 
 def test_the_trainer_gets_the_file_of_its_weights(training, tmp_path):
@@ -162,14 +162,14 @@ def test_the_trainer_gets_the_file_of_its_weights(training, tmp_path):
     document = training(CAMERA, starts={"backbone": source})
     data = dict(zip(document.sources, (CAMERA, folder), strict=True))
     words, home = get_pairs(document, data)
-    assert words == ["--weights", str(folder / "resnet18-f37072fd.pth"), f"--weights-name={RESNET18}"]
+    assert words == (str(folder / "resnet18-f37072fd.pth"), RESNET18, False)
     assert home == str(tmp_path / "work/torch")
 
     file = tmp_path / "mine.safetensors"
     file.touch()
     document = training(CAMERA, starts={"backbone": file})
     words, _ = get_pairs(document, dict(zip(document.sources, (CAMERA, file), strict=True)))
-    assert words == ["--weights", str(file), f"--weights-name={RESNET18}", "--given-weights"]
+    assert words == (str(file), RESNET18, True)
 
 
 @pytest.mark.parametrize(

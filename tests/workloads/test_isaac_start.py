@@ -7,7 +7,7 @@ from typing import Any
 import job_documents
 import pytest
 from robotrain_workloads.isaac import checkpoint_file
-from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
+from robotrain_workloads.isaac.checkpoint_file import CheckpointContent
 from robotrain_workloads.isaac_train import start
 
 

@@ -15,7 +15,7 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
-from robotrain_workloads.isaac import checkpoint_content, checkpoint_file, policy_container
+from robotrain_workloads.isaac import checkpoint_file, policy_container
 from robotrain_workloads.isaac_validate import supervisor
 from robotrain_workloads.isaac_validate.supervisor import ValidationResult, ValidationSetup
 
@@ -326,10 +326,10 @@ def save_sb3(folder: Path, settings: str = '{"num_timesteps": 960}') -> Path:
 
 
 def test_an_archive_of_sb3_tells_its_library_and_how_long_it_has_trained(tmp_path: Path) -> None:
-    content = checkpoint_content.read_content(save_sb3(tmp_path / "good") / "model_960_steps.zip")
+    content = checkpoint_file.read_content(save_sb3(tmp_path / "good") / "model_960_steps.zip")
     assert (content.backend, content.series, content.timesteps, content.problem) == ("sb3", "3.0", 960, "")
     for index, settings in enumerate(("[]", "no JSON", '{"num_timesteps": "x"}')):
-        content = checkpoint_content.read_content(save_sb3(tmp_path / str(index), settings) / "model_960_steps.zip")
+        content = checkpoint_file.read_content(save_sb3(tmp_path / str(index), settings) / "model_960_steps.zip")
         assert content.problem
 
 

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import adapter, versions
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_train import adapter_options, base_policy, card
+from robotrain_workloads.lerobot_train import tracking, trainer_installation, trainer_options
 
 EXAMPLE = Path(__file__).parents[2] / "examples/pusht-camera"
 START = ("--dataset-path", str(EXAMPLE / "dataset"), "--rename", "observation.image=observation.images.camera1")
@@ -105,12 +105,12 @@ def test_rank_gives_lerobot_an_adapter_that_adds_as_it_is(tmp_path):
         "--peft.r": "16",
         "--peft.lora_alpha": "16",
     }
-    assert options["--base"] == str(EXAMPLE / "base")
+    assert job_documents.read_request(job_documents.get_work(job).arguments).base == str(EXAMPLE / "base")
     other = dataclasses.replace(job, trainer_args=("--peft.lora_alpha=32",))
     options = job_documents.read_options(job_documents.get_work(other).arguments)
     assert options["--peft.lora_alpha"] == "32"
     plain = job_documents.training(EXAMPLE / "dataset", place, starts=starts)
-    assert "--base" not in job_documents.read_options(job_documents.get_work(plain).arguments)
+    assert not job_documents.read_request(job_documents.get_work(plain).arguments).base
 
 
 def test_the_card_of_an_adapter_names_its_base_and_not_what_it_went_on_from(make_adapter, tmp_path):
@@ -118,7 +118,7 @@ def test_the_card_of_an_adapter_names_its_base_and_not_what_it_went_on_from(make
 
     def describe(start: JobSource, folder: Path, **parameters) -> dict:
         job = job_documents.training(EXAMPLE / "dataset", place, starts={"policy": start}, **parameters)
-        return card.describe_policy(LerobotJob(job, {start: folder}))["metadata"]
+        return tracking.describe_policy(LerobotJob(job, {start: folder}))["metadata"]
 
     base = JobSource(role="policy", kind="huggingface", uri="lab/base", pin=COMMIT)
     made = describe(base, EXAMPLE / "base", lora_rank=4)
@@ -138,7 +138,7 @@ def test_the_card_of_an_adapter_says_which_folder_its_base_is(make_adapter, tmp_
 
     def describe(start: JobSource, folder: Path, **parameters) -> tuple[str, str, str]:
         job = job_documents.training(EXAMPLE / "dataset", place, starts={"policy": start}, **parameters)
-        sections = dict(card.describe_policy(LerobotJob(job, {start: folder}))["sections"])
+        sections = dict(tracking.describe_policy(LerobotJob(job, {start: folder}))["sections"])
         return sections["Use"], sections["Adapter"], job.run
 
     base = JobSource(role="policy", kind="local_path", uri=str(EXAMPLE / "base"))
@@ -168,10 +168,11 @@ def test_training_from_an_adapter_goes_on_with_it(make_adapter, tmp_path):
     job = job_documents.training(
         EXAMPLE / "dataset", place, starts={"policy": folder, "backbone": base}, rename=START[3]
     )
-    options = job_documents.read_options(job_documents.get_work(job).arguments)
+    arguments = job_documents.get_work(job).arguments
+    options, request = job_documents.read_options(arguments), job_documents.read_request(arguments)
     assert (options["--peft.method_type"], options["--peft.r"]) == ("LORA", "4")
-    assert (options["--policy.path"], options["--base"]) == (str(folder), str(EXAMPLE / "base"))
-    assert json.loads(options["--base-reference"])["sha256"] == WEIGHTS_DIGEST
+    assert (options["--policy.path"], request.base) == (str(folder), str(EXAMPLE / "base"))
+    assert request.base_reference["sha256"] == WEIGHTS_DIGEST
 
 
 @pytest.mark.parametrize(
@@ -185,9 +186,9 @@ def test_training_from_an_adapter_goes_on_with_it(make_adapter, tmp_path):
 def test_adapter_to_go_on_with_keeps_its_rank(make_adapter, tmp_path, rank, args):
     place = {"work": str(tmp_path / "work"), "cache": str(tmp_path)}
     job = job_documents.training(EXAMPLE / "dataset", place, args, {"policy": make_adapter()}, lora_rank=rank)
-    job_documents.check_findings(adapter_options.find_problems(LerobotJob(job, job_documents.folders(job))))
+    job_documents.check_findings(trainer_options.find_problems(LerobotJob(job, job_documents.folders(job))))
     same = dataclasses.replace(job, parameters={**job.parameters, "lora_rank": 4}, trainer_args=("--peft.r=4",))
-    assert list(adapter_options.find_problems(LerobotJob(same, job_documents.folders(same)))) == []
+    assert list(trainer_options.find_problems(LerobotJob(same, job_documents.folders(same)))) == []
 
 
 def test_checkpoint_of_all_weights_does_not_become_an_adapter(saved, tmp_path):
@@ -195,7 +196,7 @@ def test_checkpoint_of_all_weights_does_not_become_an_adapter(saved, tmp_path):
     starts = {"resume": saved("run/checkpoints/000006", 6)}
     job = job_documents.training(EXAMPLE / "dataset", place, starts=starts, lora_rank=4)
     job_documents.check_findings(
-        adapter_options.find_problems(LerobotJob(job, job_documents.folders(job))),
+        trainer_options.find_problems(LerobotJob(job, job_documents.folders(job))),
         fact="--policy-path CHECKPOINT --lora-rank RANK",
     )
 
@@ -303,7 +304,7 @@ def test_checkpoint_is_saved_with_the_base_by_reference(tmp_path):
         return cfg.policy.pretrained_path
 
     reference = adapter.Base("huggingface", "lab/base", COMMIT)
-    base, training = base_policy.BasePolicy(EXAMPLE / "base", json.dumps(reference._asdict())), Training()
+    base, training = trainer_installation.BasePolicy(EXAMPLE / "base", reference._asdict()), Training()
     assert base.save(save, checkpoint_dir=tmp_path, cfg=training) is None
     assert training.policy.pretrained_path == Path("/data/base")
     folder = tmp_path / "pretrained_model"

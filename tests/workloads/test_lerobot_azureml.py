@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from job_documents import read_request
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.environments import environment_check
 from robotrain_runtime.preflight import run_preflight
@@ -61,7 +62,7 @@ def test_a_warm_start_takes_the_weights_of_a_mounted_model(job, pusht, policy, t
     assert find_data_problems(document) == []
     work = container.work(document, {ASSET: pusht, MODEL: folder}, Path(document.placement.work))
     assert f"--policy.path={folder}" in work.arguments
-    assert "--new-processors" in work.arguments
+    assert read_request(work.arguments).new_processors
     tags = container.tracked(document).tags
     assert {key: value for key, value in tags.items() if key.startswith("warm_start")} == {
         "warm_start.source": "azureml:act-pusht:7",

@@ -6,7 +6,7 @@ import json
 import job_documents
 import pytest
 from robotrain_runtime.contract.document import JobSource
-from robotrain_workloads.lerobot import backbones, hub_cache, policy_repositories, remote_code, versions
+from robotrain_workloads.lerobot import backbones, policy_repositories, remote_code, run_setup, versions
 from robotrain_workloads.lerobot.backbones import PolicyFiles
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy import read_policy_files
@@ -212,15 +212,15 @@ def test_cache_serves_each_backbone_at_its_commit(tmp_path):
     (folder / "config.json").write_text("{}")
     source = hub_source("lab/vlm@v2", COMMIT)
     for _ in range(2):  # a second attempt finds what the first one left
-        hub_cache.fill_cache({source: folder, JobSource(role="dataset", kind="local_path", uri="/d"): folder}, work)
+        run_setup.fill_cache({source: folder, JobSource(role="dataset", kind="local_path", uri="/d"): folder}, work)
     entry = work / "hub" / "models--lab--vlm"
     assert {path.name: path.read_text() for path in (entry / "refs").iterdir()} == {"main": COMMIT, "v2": COMMIT}
     assert (entry / "snapshots" / COMMIT / "config.json").read_text() == "{}"
     assert [path.name for path in (work / "hub").iterdir()] == ["models--lab--vlm"]
-    variables = hub_cache.make_cache_variables([source], work)
+    variables = run_setup.make_cache_variables([source], work)
     assert variables["HF_HUB_CACHE"] == str(work / "hub")
     assert variables["HF_MODULES_CACHE"].startswith(str(work))
-    assert hub_cache.make_cache_variables([], work) == {}
+    assert run_setup.make_cache_variables([], work) == {}
 
 
 class LocalEntryNotFoundError(Exception):
@@ -241,9 +241,9 @@ def download(repo_id, repo_type=None):
 def test_repository_that_another_backbone_names_is_explained_by_its_name(arguments, fact):
     with pytest.raises(OSError, match="connect") as caught:
         download(*arguments)
-    assert hub_cache.explain_missing_repository(caught.value).endswith(fact)
-    assert bool(hub_cache.explain_missing_repository(caught.value)) == bool(fact)
-    assert hub_cache.explain_missing_repository(OSError("no space left")) == ""
+    assert run_setup.explain_missing_repository(caught.value).endswith(fact)
+    assert bool(run_setup.explain_missing_repository(caught.value)) == bool(fact)
+    assert run_setup.explain_missing_repository(OSError("no space left")) == ""
 
 
 @pytest.mark.parametrize(("names", "is_missing"), [((), True), (("lab/other",), True), ((SMOLVLM,), False)])

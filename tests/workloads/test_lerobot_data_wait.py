@@ -5,9 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from job_documents import get_work
+from job_documents import get_work, read_request
 from robotrain_runtime.contract import event
-from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_train.data_wait import FIRST_STEPS, LEAST_STEPS, DataWait
 from robotrain_workloads.lerobot_train.frames import frame_cache
 
@@ -73,8 +72,8 @@ def test_videos_that_are_decoded_can_be_kept(list_notes) -> None:
 def test_the_option_of_the_platform_for_more_cores_reaches_the_launcher(training) -> None:
     document = training(ROOT / "examples/pusht-camera/dataset", num_workers=2)
     placement = replace(document.placement, cores_option="--cpus N")
-    options = [get_work(replace(document, placement=place)).arguments for place in (placement, document.placement)]
-    assert [get_option_value(arguments, "--cores-option") for arguments in options] == ["--cpus N", None]
+    commands = [get_work(replace(document, placement=place)).arguments for place in (placement, document.placement)]
+    assert [read_request(arguments).cores_option for arguments in commands] == ["--cpus N", ""]
 
 
 def test_the_times_are_those_that_lerobots_tracker_is_given() -> None:

@@ -17,7 +17,9 @@ import pytest
 from robotrain_runtime.contract import event
 from robotrain_workloads.lerobot import device
 from robotrain_workloads.lerobot_train import completed_options, launcher, trainer_fixes
+from robotrain_workloads.lerobot_train.request import TrainingRequest
 
+REQUEST = TrainingRequest(device="cpu").dump()
 DATA = f"--dataset.root={Path(__file__).parents[2]}/examples/pusht-mini/dataset"
 TRAINER = """
 import gc, importlib.metadata
@@ -61,7 +63,7 @@ def test_no_garbage_is_collected_while_the_trainer_is_imported(pretended_trainer
     """Measured: 0.7 s of CPU time of 5.2, of collections that find nothing."""
     frozen = gc.get_freeze_count()
     try:
-        launcher.main(["--device", "cpu", "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"])
+        launcher.main([REQUEST, "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"])
         assert sys.modules["lerobot.scripts.lerobot_train"].ENABLED == {"import": False, "training": True}
         assert gc.get_freeze_count() > frozen, "collections while it trains go through all modules"
     finally:
@@ -80,7 +82,7 @@ def test_processes_that_load_data_end_with_the_training(pretended_trainer, tmp_p
 
     monkeypatch.setattr(importlib.import_module("lerobot.scripts.lerobot_train"), "main", train)
     with contextlib.suppress(RuntimeError, SystemExit):
-        launcher.main(["--device", "cpu", "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"])
+        launcher.main([REQUEST, "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"])
     loader.join(10)
     assert loader.exitcode == -signal.SIGKILL
 
@@ -88,7 +90,7 @@ def test_processes_that_load_data_end_with_the_training(pretended_trainer, tmp_p
 def test_files_of_distributions_are_not_read_meanwhile(pretended_trainer, tmp_path, monkeypatch):
     """Measured: 0.5 s of CPU time, because diffusers asks when it is imported."""
     monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"yaml": ["PyYAML"]})
-    launcher.main(["--device", "cpu", "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"])
+    launcher.main([REQUEST, "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"])
     assert sys.modules["lerobot.scripts.lerobot_train"].PACKAGES == {}
     assert importlib.metadata.packages_distributions() == {"yaml": ["PyYAML"]}
 
@@ -97,7 +99,7 @@ def test_a_launcher_that_got_ready_takes_the_arguments_of_the_work_from_its_inpu
     pretended_trainer, tmp_path, monkeypatch
 ):
     receive, send = os.pipe()
-    work = ["-m", "launcher", "--device", "cpu", "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"]
+    work = ["-m", "launcher", REQUEST, "--", "--steps=2", DATA, f"--output_dir={tmp_path}/outputs"]
     with open(send, "w") as pipe:
         pipe.write(json.dumps(work) + "\n")
     with open(receive) as stream:

@@ -7,6 +7,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import job_documents
 import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.event import Checkpoint, Outcome
@@ -70,7 +71,8 @@ def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp
     started = container.work(training(num_gpus=4, mixed_precision="bf16"), {}, tmp_path).arguments
     at = started.index("--")
     assert started[:at] == ("-m", container.MULTI_GPU_LAUNCHER, "--count=4", "--mixed-precision=bf16")
-    assert container.work(training(), {}, tmp_path).arguments[2:4] == started[at + 1 : at + 3] == ("--device", "auto")
+    assert job_documents.read_request(started).device == "auto"
+    assert started[at + 2] == container.work(training(), {}, tmp_path).arguments[3] == "--"
     options = multi_gpu_launcher.make_accelerate_options(4, "bf16", 3, tmp_path / "own.json")
     assert {"--multi_gpu", "--num_processes=4", "--num_machines=1", "--mixed_precision=bf16"} <= set(options)
     assert {"--main_process_port=0", "--dynamo_backend=no", f"--config_file={tmp_path}/own.json"} <= set(options)

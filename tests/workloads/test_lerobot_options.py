@@ -33,14 +33,11 @@ BROKEN = [
     ["--policy.chunk_size", "8", "--policy.n_action_steps", "9"],
     ["--policy.temporal_ensemble_coeff=0.01"],
     ["--policy.n_obs_steps=2"],
-    ["--dataset.episodes=[1,1]"],
     ["--dataset.repo_type=bucket"],
     ["--eval.recording_repo_id=a/b"],
 ]
 """Options that LeRobot's parser refuses together."""
 BROKEN_DIFFUSION = [
-    ["--policy.horizon=18", "--policy.n_action_steps=8"],
-    ["--policy.horizon=6", "--policy.n_action_steps=2", "--policy.down_dims=[32,64]"],
     ["--policy.horizon=16", "--policy.n_action_steps=8", "--policy.crop_ratio=2"],
 ]
 SCHEDULE = "--scheduler.type=constant_with_warmup"

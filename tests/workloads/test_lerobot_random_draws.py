@@ -4,7 +4,7 @@ import sys
 import types
 
 import pytest
-from robotrain_workloads.lerobot_train.random_draws import RandomDraws
+from robotrain_workloads.lerobot_train.loading_state import RandomDraws
 
 
 class Sampler:

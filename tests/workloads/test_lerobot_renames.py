@@ -8,7 +8,7 @@ from pathlib import Path
 import job_documents
 import pytest
 from robotrain_runtime.contract.problem import make_data_problem
-from robotrain_workloads.lerobot import feature_renames, file_formats
+from robotrain_workloads.lerobot import file_formats, policy_features
 from robotrain_workloads.lerobot_train import container
 
 SHAPE = [48, 64, 3]
@@ -101,14 +101,14 @@ def test_a_policy_with_renames_is_predicted_with_them_for_the_next_step_of_a_pip
     """Its evaluation renames the cameras too, and reads the repositories that the first policy's processor names."""
     start = policy(input_features=inputs(FIRST))
     tokenizer = {"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "lab/words"}}
-    old = {"registry_name": feature_renames.RENAME_STEP, "config": {"rename_map": {"observation.old": FIRST}}}
+    old = {"registry_name": policy_features.RENAME_STEP, "config": {"rename_map": {"observation.old": FIRST}}}
     (start / "policy_preprocessor.json").write_text(json.dumps({"steps": [old, tokenizer]}))
     rename = "observation.image=observation.images.camera1"
     document = training(make_dataset(record("image")), starts={"policy": start}, rename=rename)
     container.describe_output(document, job_documents.folders(document), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["input_features"] == inputs(FIRST)
     renames = {"rename_map": {"observation.image": "observation.images.camera1"}}
-    steps = [{"registry_name": feature_renames.RENAME_STEP, "config": renames}, tokenizer]
+    steps = [{"registry_name": policy_features.RENAME_STEP, "config": renames}, tokenizer]
     assert json.loads((tmp_path / "policy_preprocessor.json").read_text()) == {"steps": steps}
 
 
@@ -220,6 +220,6 @@ UNKNOWN_NAMES = [
 
 @pytest.mark.parametrize(("renames", "recorded", "ways"), UNKNOWN_NAMES)
 def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, ways):
-    finding = make_data_problem(*feature_renames.find_rename_problems(renames, recorded, None))
+    finding = make_data_problem(*policy_features.find_rename_problems(renames, recorded, None))
     assert [suggestion.text for suggestion in finding.suggestions] == ways
     assert not finding.title.endswith("only ")

@@ -75,17 +75,18 @@ def test_of_a_checkpoint_the_model_inside_it_is_the_policy(training, pusht, save
     folder = saved("run/checkpoints/000006", 6)
     arguments = get_work(training(pusht, starts={"policy": folder})).arguments
     assert f"--policy.path={folder}/pretrained_model" in arguments
-    assert {f"--tag=parent_run={RUN}", "--tag=parent_step=6"} <= {*arguments}
+    assert job_documents.read_request(arguments).tags.items() >= {"parent_run": RUN, "parent_step": "6"}.items()
 
 
 def test_a_resumed_training_takes_everything_but_its_length_from_the_checkpoint(training, pusht, saved):
     folder = saved("run/outputs/checkpoints/000400", 400)
     document = training(pusht, starts={"resume": folder}, training_steps=1000, save_freq=50, lr_warmup_steps=7)
     options = read_options(document)
-    expected = {"--resume": "true", "--steps": "1000", "--save_freq": "50", "--first": "400"}
+    expected = {"--resume": "true", "--steps": "1000", "--save_freq": "50"}
     expected |= {"--config_path": f"{folder}/pretrained_model/train_config.json", "--dataset.root": str(pusht)}
     assert options.items() >= {**expected, "--output_dir": f"{document.placement.work}/outputs"}.items()
     assert not {"--policy.path", "--policy.type", "--policy.optimizer_lr", "--scheduler.type"} & options.keys()
+    assert job_documents.read_request(get_work(document).arguments).first == 400
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_an_interrupted_run_resumes_from_its_last_checkpoint(make_own_output, tm
     assert find_problems(document) == []
     options = read_options(document)
     assert options["--config_path"].startswith(f"{tmp_path}/work/outputs/checkpoints/000200/")
-    assert options["--first"] == "200"
+    assert job_documents.read_request(get_work(document).arguments).first == 200
     (note,) = get_work(document).notes
     assert (note.level, note.text) == ("info", "an earlier attempt was interrupted: resuming from step 200")
 

@@ -14,11 +14,9 @@ SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "local_datasets", "profile"),
     *("lerobot_declarations", "lerobot_preview"),
     *("from_lerobot", "from_isaaclab", "translated_line", "policies", "option_finder", "option_rules", "option_names"),
-    *("lazy_locker", "checkpoint_rules", "environ_rules", "package_rules", "simulation_rules"),
-    *("parameter_rules", "syntax_rules"),
+    *("lazy_locker", "checkpoint_rules", "parameter_rules", "program_rules", "simulation_rules"),
     "code_rules",
-    *("program_locker", "lock_inputs", "lock_target", "resolution", "locking"),
-    *("package_locker", "given_packages", "package_options"),
+    *("program_locker", "package_locker", "lock_inputs", "lock_target", "locking"),
 )
 ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},

@@ -17,7 +17,7 @@ from robotrain_workloads.lerobot import dataset_preparation, dataset_shares
 from robotrain_workloads.lerobot.dataset_shares import Share
 from robotrain_workloads.lerobot_mixture import training as mixture_training
 from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
-from robotrain_workloads.lerobot_mixture.sampler import BLOCK, MixtureSampler
+from robotrain_workloads.lerobot_mixture.training import BLOCK, MixtureSampler
 from robotrain_workloads.lerobot_train import container, tracking
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, STEPS
@@ -210,8 +210,8 @@ def test_weights_become_shares_of_the_samples():
 def test_the_job_and_its_lineage_have_the_shares(training, dataset):
     folders = [dataset(folder="first"), dataset(folder="second")]
     document = training(folders, mixture="3,1")
-    words = container.dataset_shares.make_launcher_options(document.parameters, document.sources)
-    assert json.loads(words[0].removeprefix("--mixture=")) == [[str(folders[0]), 0.75], [str(folders[1]), 0.25]]
+    shares = dataset_shares.list_shares(document.parameters, document.sources)
+    assert shares == [(str(folders[0]), 0.75), (str(folders[1]), 0.25)]
     assert tracking.make_lineage(document)["dataset_shares"] == "0.75,0.25"
     assert tracking.describe_tracking_run(document, folders[0]).params["mixture"] == "3,1"
     assert tracking.make_lineage(training(folders))["dataset_shares"] is None

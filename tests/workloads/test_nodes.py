@@ -10,14 +10,15 @@ import sys
 import textwrap
 
 import pytest
+from job_documents import read_request
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.process.stop import STOPPED_STATUS
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_training.process_group import ProcessAgreement
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes, NodeEnd, report_end
-from robotrain_workloads.nodes.outcome import choose_end
-from robotrain_workloads.supervision import abandoned_program
+from robotrain_workloads.nodes.starter import choose_end
+from robotrain_workloads.supervision import node_program
 
 LAUNCHER = """
 import signal, subprocess, sys
@@ -142,12 +143,12 @@ def test_node_that_the_others_waited_for_is_named():
 
 def test_program_that_prints_or_writes_is_not_abandoned_program_by_a_node_that_ended(tmp_path, monkeypatch):
     now, lines, written = [0.0], [0], [0]
-    monkeypatch.setattr(abandoned_program.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(abandoned_program, "_read_written_bytes", lambda pid: written[0])
-    alone = abandoned_program.AbandonedProgram(str(tmp_path), os.getpid(), lambda: lines[0])
+    monkeypatch.setattr(node_program.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(node_program, "_read_written_bytes", lambda pid: written[0])
+    alone = node_program.AbandonedProgram(str(tmp_path), os.getpid(), lambda: lines[0])
 
     def wait() -> bool:
-        now[0] += abandoned_program.SILENT_SECONDS / 2
+        now[0] += node_program.SILENT_SECONDS / 2
         return alone.is_given_up()
 
     assert not any(wait() for _ in range(9)), "all nodes work"
@@ -155,7 +156,7 @@ def test_program_that_prints_or_writes_is_not_abandoned_program_by_a_node_that_e
     for _ in range(9):
         lines[0] += 1
         assert not wait()
-        written[0] += abandoned_program.WORK_BYTES
+        written[0] += node_program.WORK_BYTES
         assert not wait()
     assert [wait() for _ in range(3)] == [False, False, True]
 
@@ -210,7 +211,8 @@ def test_job_of_two_nodes_is_started_by_the_platforms_command(training, tmp_path
     assert {"--count=2", '--launcher=["srun", "--nodes=2"]'} <= {*words[: words.index("--")]}
     inner = words[words.index("--") + 1 :]
     assert inner[:3] == ("-m", container.MULTI_GPU_LAUNCHER, "--count=4")
-    assert {"--nodes=2", "--ranks=8", "--batch=32"} <= {*inner}
+    request = read_request(inner)
+    assert (request.nodes, request.ranks, request.batch) == (2, 8, 32)
 
 
 def test_job_that_the_platform_starts_on_each_node_has_the_rank_of_the_platform(training, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from robotrain_workloads.supervision.program_folder import provide_folder
+from robotrain_workloads.command.supervisor import provide_folder
 
 
 def test_a_program_may_write_to_its_copy_of_a_folder_that_is_mounted_read_only(tmp_path: Path) -> None:

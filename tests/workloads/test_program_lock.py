@@ -47,11 +47,11 @@ def newer_moves(shelf):
 @pytest.fixture
 def uv_runs(monkeypatch):
     """Return how often uv was asked."""
-    from robotrain_workloads.package_lock import resolution
+    from robotrain_workloads.package_lock import locking
 
     calls = []
-    original = resolution.run_uv
-    monkeypatch.setattr(resolution, "run_uv", lambda words: calls.append(words) or original(words))
+    original = locking.run_uv
+    monkeypatch.setattr(locking, "run_uv", lambda words: calls.append(words) or original(words))
     return lambda: len(calls)
 
 

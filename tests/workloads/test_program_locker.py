@@ -13,7 +13,7 @@ from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.environments import torch_build, uv_program
-from robotrain_workloads.package_lock import lock_inputs, lock_target, locking, program_locker, resolution
+from robotrain_workloads.package_lock import lock_inputs, lock_target, locking, program_locker
 from robotrain_workloads.package_lock.lock_target import Target
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
@@ -83,7 +83,7 @@ def test_requirements_are_locked_with_what_they_need_by_hash(lock, shelf):
 def test_equal_requirements_are_locked_once(lock, shelf, tmp_path, monkeypatch):
     first = lock("joints\n", python_version="3.11")
     pretend_index.wheel(shelf, "joints", "3.0")
-    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs again"))
+    monkeypatch.setattr(locking, "run_uv", lambda *words: pytest.fail("uv runs again"))
     assert lock("joints\n", python_version="3.11").lock == first.lock
     monkeypatch.undo()
     monkeypatch.setenv("UV_FIND_LINKS", str(shelf))
@@ -115,7 +115,7 @@ joints ==
 
 
 def test_every_line_that_names_a_place_is_refused_before_uv_runs(lock, shelf, monkeypatch):
-    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    monkeypatch.setattr(locking, "run_uv", lambda *words: pytest.fail("uv runs"))
     (shelf.parent / "limits.txt").write_text("joints<2.1\nk @ file:k\n")
     problems = refused(lock, UNLOCKABLE)
     lines = [f"requirements.txt:{number}" for number in (*range(2, 6), *range(7, 12), *range(13, 19))]
@@ -125,7 +125,7 @@ def test_every_line_that_names_a_place_is_refused_before_uv_runs(lock, shelf, mo
 
 
 def test_a_list_names_only_lists_below_the_folder_of_the_first(lock, tmp_path, monkeypatch):
-    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    monkeypatch.setattr(locking, "run_uv", lambda *words: pytest.fail("uv runs"))
     (tmp_path.parent / "theirs.txt").write_text("joints\n")
     (tmp_path / "more").mkdir()
     (tmp_path / "linked.txt").symlink_to(tmp_path.parent / "theirs.txt")
@@ -158,14 +158,14 @@ NAMING_PROJECTS = {
 
 @pytest.mark.parametrize("text", NAMING_PROJECTS)
 def test_a_project_that_says_where_packages_come_from_needs_a_uv_lock(lock, text, monkeypatch):
-    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    monkeypatch.setattr(locking, "run_uv", lambda *words: pytest.fail("uv runs"))
     problems = refused(lock, code={"pyproject.toml": f'[project]\nname = "mine"\n{text}'})
     check_problems(problems, f"not-lockable pyproject.toml:{NAMING_PROJECTS[text]}")
 
 
 @pytest.mark.parametrize("text", ["[[index]]\nurl = 'https://mine.example'\n", "[pip]\nextra-index-url = ['/mine']\n"])
 def test_a_uv_toml_beside_a_project_that_names_an_index_is_told(lock, text, monkeypatch):
-    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    monkeypatch.setattr(locking, "run_uv", lambda *words: pytest.fail("uv runs"))
     project = '[project]\nname = "mine"\ndependencies = ["a"]\n'
     problems = refused(lock, code={"pyproject.toml": project, "uv.toml": text})
     check_problems(problems, f"not-lockable uv.toml:{1 if 'index]]' in text else 2}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import child_python
 from robotrain_workloads.lerobot import ffmpeg_libraries
-from robotrain_workloads.lerobot_train import video_decoder
+from robotrain_workloads.lerobot_train import completed_options
 from small_training import SMALL, read_tensors
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ def test_pictures_are_counted_and_not_compared_by_time(training_python) -> None:
 
 def choose(capsys, folder: Path, *options: str) -> tuple[str, str]:
     """Return what decodes, and what is said."""
-    chosen = video_decoder.choose_decoder(folder, options)
+    chosen = completed_options.choose_decoder(folder, options)
     return chosen.backend, capsys.readouterr().out
 
 

@@ -1,12 +1,19 @@
-"""Parameters with which ROS 2 bags are read: their options, and what their texts mean. Standard library only."""
+"""ROS 2 bags of a job: the options that say how they are read, and what their texts mean. Standard library only."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
+STORAGE_SUFFIXES = (".db3", ".mcap")
+COMPRESSED_SUFFIX = ".zstd"
+"""What `ros2 bag record --compression-mode file` appends to the name of a storage file."""
+MOST_LOOKED_AT = 20_000
+"""Files of a folder: a folder that is named by mistake may have any number."""
 Sync = Literal["nearest", "previous"]
 """Which message counts at a step: the nearest one, or the one before."""
 Clock = Literal["header", "log"]
@@ -150,3 +157,18 @@ def is_action_the_state(bag_settings: Mapping[str, Any]) -> bool:
     """Return whether the action of a step is the state of the same step."""
     action, state = (read_topic(bag_settings[name]) for name in ("action_topic", "state_topic"))
     return action is not None and action == state and bag_settings["joint_names"] == bag_settings["action_joint_names"]
+
+
+def get_plain_path(path: Path) -> Path:
+    """Return the path of a storage file without the suffix of its compression."""
+    return path.with_suffix("") if path.suffix == COMPRESSED_SUFFIX else path
+
+
+def is_storage_file(path: Path) -> bool:
+    """Return whether the name is that of a storage file, compressed or not."""
+    return get_plain_path(path).suffix in STORAGE_SUFFIXES
+
+
+def has_bags(folder: Path) -> bool:
+    """Return whether a storage file is in a folder or below it, as far as it is looked at."""
+    return any(map(is_storage_file, itertools.islice(folder.rglob("*"), MOST_LOOKED_AT)))

@@ -17,7 +17,7 @@ from robotrain_workloads.lerobot import dataset, dataset_shares, options
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_train import trainer_options
-from robotrain_workloads.lerobot_train.frames import frame_options
+from robotrain_workloads.lerobot_train.frames import frame_plan
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -55,7 +55,7 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
             rows["mixture"] = f"{shares} of the samples, in the order of the datasets"
     if any(map(dataset.has_video, infos.values())):
         rows["decoder"] = options.get_option_value(lerobot_job.arguments, trainer_options.DECODER) or DECODERS
-    if lerobot_job.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
+    if lerobot_job.parameters.get("frame_cache", frame_plan.OFF) != frame_plan.OFF:
         rows["frame cache"] = _describe_frame_cache(lerobot_job, infos.values())
     excluded, frames = lerobot_job.parameters[EXCLUDED], None
     episode_texts = [f"without {excluded}"] if excluded else []
@@ -70,15 +70,15 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
 def _describe_frame_cache(job: LerobotJob, infos: Collection[Mapping[str, Any]]) -> str:
     """Return how large the decoded frames get, of all videos of the datasets."""
     mode, limit = job.parameters["frame_cache"], job.parameters["frame_cache_size"]
-    size = sum(map(frame_options.count_frame_bytes, infos))
+    size = sum(map(frame_plan.count_frame_bytes, infos))
     if not infos:
         return f"{mode}, its size is not known from here"
     if not size:
         return "nothing to keep: no videos"
     size_text = f"{format_size(size)} of decoded frames"
-    if limit and limit * frame_options.GB < size:
+    if limit and limit * frame_plan.GB < size:
         share_text = (
-            "of which none is kept" if mode == "auto" else f"of which {format_size(limit * frame_options.GB)} are kept"
+            "of which none is kept" if mode == "auto" else f"of which {format_size(limit * frame_plan.GB)} are kept"
         )
         return f"{size_text}, {share_text} (--frame-cache-size {limit:g})"
     return f"{size_text} on the job's disk" + ", if a third of what is free is enough" * (mode == "auto" and not limit)

@@ -8,7 +8,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, emit_event
 
-from robotrain_workloads.command import program_checkpoint, program_spec, resume_path
+from robotrain_workloads.command import program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_follower import CompletionRule
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, find_usual_pattern
 from robotrain_workloads.command.parameters import RESUME_LINE, is_continued
@@ -49,7 +49,7 @@ def find_resume_point(
         warnings = (note for note in notes if note.level == "warning")
         notes = (*warnings, Note(level="warning", text=note))
     location = program_checkpoint.find_place(folder, pattern_text) if parameters["resume_in_place"] else None
-    path = resume_path.get_resume_path(folder, pattern_text)
+    path = program_checkpoint.get_resume_path(folder, pattern_text)
     if location:
         path = outputs / (path.relative_to(folder) if location.has_all_outputs else location.path)
     return ResumePoint(folder, path, notes)

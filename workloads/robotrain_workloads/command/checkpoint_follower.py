@@ -5,7 +5,6 @@ changes while it is linked is taken later.
 """
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,7 +18,6 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.command import checkpoint_pattern, program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
-from robotrain_workloads.command.held_step import read_held_step
 from robotrain_workloads.command.program_checkpoint import ChangedMeanwhile, Place, Signature
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.supervision.json_lines import JsonLines
@@ -80,8 +78,8 @@ class SavedCheckpoint:
     """For how many seconds it has had this signature."""
     kept: Signature | None = None
     """Its signature when it became one of the run; None before."""
-    top: tuple[int, int, int] | None = None
-    """Size, time and number of the file or folder itself, when it was looked at last."""
+    inode: int | None = None
+    """The number of the file or folder itself, when it was looked at last."""
     is_reported: bool = False
     """Whether the program says that it is complete as it is now."""
 
@@ -89,14 +87,6 @@ class SavedCheckpoint:
         """Note its signature, `seconds` after the last time."""
         self.quiet = self.quiet + seconds if signature == self.signature else 0.0
         self.signature = signature
-
-    def read_top(self) -> tuple[int, int, int] | None:
-        """Return what `top` would be now; None if it is not there."""
-        try:
-            facts = self.path.lstat()
-        except OSError:
-            return None
-        return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 class CheckpointFollower:
@@ -123,7 +113,6 @@ class CheckpointFollower:
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._has_scores = has_scores
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
-        self._code = spec.code
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
         self._removed: set[int] = set()
@@ -134,8 +123,6 @@ class CheckpointFollower:
         location = program_checkpoint.find_place(Path(spec.resume), self._text) if is_restored else None
         self._restored = self._outputs / location.path if location else None
         """Where a checkpoint, maybe of another run, was put back."""
-        self._restored_files = program_checkpoint.read_signature(self._outputs) if spec.resume else {}
-        """What was among the outputs before the program continued."""
         self._next_scan = self._scanned_at = self._clock()
         self._turn = 0
         self._adopt_kept()
@@ -145,8 +132,7 @@ class CheckpointFollower:
         for path, step in self._find_checkpoints():
             if path == self._restored or program_checkpoint.is_kept(path, self._get_target(step)):
                 signature = program_checkpoint.read_signature(path)
-                saved_checkpoint = self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature)
-                saved_checkpoint.top = saved_checkpoint.read_top()
+                self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature, inode=_read_inode(path))
 
     def read_new(self) -> None:
         """Take the checkpoints that are complete now."""
@@ -186,45 +172,26 @@ class CheckpointFollower:
         if self._failures or self._list_kept():
             return
         if exit_code or is_stopped:
-            self._say_unkept()
             return
         if self._pattern and self._is_resumed:
             warning_text = "the program saved no checkpoint after the one that it continued from"
             self._warn_once(warning_text, warning_text)
         elif self._pattern and not self._is_usual:
-            files_text, guess = checkpoint_pattern.describe_files(self._outputs)
-            way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
-            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {files_text}{way}"
+            files_text = checkpoint_pattern.describe_paths(program_checkpoint.list_files(self._outputs))
+            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: it has {files_text}"
         elif not self._has_results and not self._has_scores():
             self._keep_outputs()
-            self._say_whole()
             yield from self._failures.values()
 
     def _keep_outputs(self) -> None:
         """Take all that the program wrote as its one checkpoint."""
         saved_checkpoint = SavedCheckpoint(self._get_step() or 0, self._outputs)
         saved_checkpoint.signature = program_checkpoint.read_signature(self._outputs)
-        if not saved_checkpoint.signature:
-            self._warn_of_nothing()
-        else:
+        if saved_checkpoint.signature:
             self._keep_checkpoint(saved_checkpoint)
-
-    def _warn_of_nothing(self) -> None:
-        """Warn of a program that left nothing, with what would keep the files that it wrote elsewhere."""
+            return
         no_files_text = "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS"
-        consequence = "the run has nothing to publish or to continue from"
-        self._warn_once(no_files_text, f"{no_files_text}: {consequence}{self._suggest_folder()}")
-
-    def _suggest_folder(self) -> str:
-        """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""
-        with suppress(OSError):
-            code_names = {path.name for path in Path(self._code).iterdir()} if self._code else set[str]()
-            new_folders = (
-                path for path in sorted(self._start.iterdir()) if path.name not in code_names and path.is_dir()
-            )
-            if name := next((folder.name for folder in new_folders if not folder.name.startswith((".", "__"))), ""):
-                return f" (--output-folder {name} keeps what it wrote there)"
-        return ""
+        self._warn_once(no_files_text, f"{no_files_text}: the run has nothing to publish or to continue from")
 
     def _keep_rest(self) -> None:
         """Take weights that the program wrote beside the checkpoints that were recognized: maybe its last policy."""
@@ -247,24 +214,17 @@ class CheckpointFollower:
         ]
         if not new_weights:
             return
+        newest_step = max(self._list_kept(), default=0)
         if last_name := next((name for name in new_weights if Path(name).stem == LAST), ""):
-            self._keep_last(self._outputs / last_name)
+            last_file = self._outputs / last_name
+            step = max(rest_checkpoint.step, newest_step)
+            self._warned.add("same")  # it may take the place of the newest one
+            self._keep_checkpoint(SavedCheckpoint(step, last_file, program_checkpoint.read_signature(last_file)))
             return
-        rest_checkpoint.step = max(rest_checkpoint.step, max(self._list_kept(), default=-1) + 1)
+        rest_checkpoint.step = max(rest_checkpoint.step, newest_step + 1)
         note_text = f"what the program wrote beside its checkpoints is the checkpoint of step {rest_checkpoint.step}"
         self._send(Note(level="info", text=note_text))
         self._keep_checkpoint(rest_checkpoint)
-
-    def _keep_last(self, path: Path) -> None:
-        """Take the file that the program calls its last checkpoint, unless it is one of the others again."""
-        kept_steps = self._list_kept()
-        step = read_held_step(path)
-        if step in kept_steps:
-            return
-        if step is None:
-            step = max(self._get_step() or 0, *kept_steps)
-            self._warned.add("same")  # it may take the place of the newest one
-        self._keep_checkpoint(SavedCheckpoint(step, path, program_checkpoint.read_signature(path)))
 
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
@@ -280,42 +240,31 @@ class CheckpointFollower:
     def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
         """Look at all checkpoints, `seconds` after the last time."""
         steps_by_path = dict(self._find_checkpoints())
-        steps_by_path |= {
-            path: saved_checkpoint.step
-            for path, saved_checkpoint in self._saved.items()
-            if saved_checkpoint.is_reported and path not in steps_by_path
-        }
+        for path, saved_checkpoint in self._saved.items():
+            if saved_checkpoint.is_reported:
+                steps_by_path.setdefault(path, saved_checkpoint.step)
         for path, step in steps_by_path.items() if is_last else ():  # `_is_followed` compares them with each other
             saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
             saved_checkpoint.signature = saved_checkpoint.signature or program_checkpoint.read_signature(path)
-        kept_paths = [path for path in steps_by_path if path in self._saved and self._saved[path].kept]
-        self._turn = (self._turn + 1) % max(1, len(kept_paths))
+        settled_paths = [path for path, saved in self._saved.items() if saved.kept and saved.signature == saved.kept]
+        self._turn += 1
         for path, step in sorted(steps_by_path.items(), key=lambda pair: pair[1]):
             saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
-            top_facts = saved_checkpoint.read_top()
-            if top_facts is None:
+            inode = _read_inode(path)
+            is_new = saved_checkpoint.inode != inode
+            is_settled = path in settled_paths and path != settled_paths[self._turn % len(settled_paths)]
+            if is_settled and not is_new and not is_last:  # of those that are kept, one at a time is looked into
                 continue
-            is_same = (
-                saved_checkpoint.kept is not None
-                and top_facts == saved_checkpoint.top
-                and path != kept_paths[self._turn]
-            )
-            if is_same and saved_checkpoint.signature == saved_checkpoint.kept and not is_last:
-                continue  # of those that are kept, one at a time is looked into
-            is_new = saved_checkpoint.top is None or saved_checkpoint.top[2] != top_facts[2]
             saved_checkpoint.observe(program_checkpoint.read_signature(path), seconds)
-            if not saved_checkpoint.signature or saved_checkpoint.signature == saved_checkpoint.kept:
-                saved_checkpoint.top = top_facts
-                continue
-            is_complete = self._rule.is_complete(path, saved_checkpoint.signature, saved_checkpoint.quiet, is_new)
-            if is_trusted or is_complete or (is_last and self._is_followed(saved_checkpoint)):
-                self._keep_checkpoint(saved_checkpoint)
-            if saved_checkpoint.signature:
-                saved_checkpoint.top = top_facts
+            if saved_checkpoint.signature and saved_checkpoint.signature != saved_checkpoint.kept:
+                is_complete = self._rule.is_complete(path, saved_checkpoint.signature, saved_checkpoint.quiet, is_new)
+                if is_trusted or is_complete or (is_last and self._is_followed(saved_checkpoint)):
+                    self._keep_checkpoint(saved_checkpoint)
+                if not saved_checkpoint.signature:  # it changed meanwhile: next time is as the first
+                    continue
+            saved_checkpoint.inode = inode
         for path in [
-            path
-            for path, saved_checkpoint in self._saved.items()
-            if path not in steps_by_path or saved_checkpoint.read_top() is None
+            path for path, saved_checkpoint in self._saved.items() if path not in steps_by_path or not path.exists()
         ]:
             self._failures.pop(path, None)
             if (removed_checkpoint := self._saved.pop(path)).kept is not None:
@@ -358,10 +307,8 @@ class CheckpointFollower:
             saved_checkpoint.step, saved_checkpoint.is_reported = step, True
             if self._is_usual:
                 self._is_usual, self._text, self._pattern = False, "", None
-            saved_checkpoint.signature, saved_checkpoint.top = (
-                program_checkpoint.read_signature(path),
-                saved_checkpoint.read_top(),
-            )
+            saved_checkpoint.signature = program_checkpoint.read_signature(path)
+            saved_checkpoint.inode = _read_inode(path)
             if not saved_checkpoint.signature:
                 warning_text = f"the program reported a checkpoint of step {step}, but {path} has no files"
                 self._warn_once(warning_text, warning_text)
@@ -401,39 +348,6 @@ class CheckpointFollower:
             note_text = f"checkpoints recognized by their names: {self._text} below {{outputs}}"
             ways = (("--checkpoints PATTERN",),)
             self._send(Note(level="info", text=f"{note_text} (--checkpoints PATTERN says another)", ways=ways))
-
-    def _say_whole(self) -> None:
-        """Say that all outputs are one checkpoint, if their names look like several."""
-        _, guess = checkpoint_pattern.describe_files(self._outputs)
-        similar_paths = checkpoint_pattern.list_similar(guess, self._outputs)
-        if len(similar_paths) > 1:
-            note_text = (
-                f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {len(similar_paths)} in it)"
-            )
-            self._send(Note(level="info", text=note_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
-
-    def _say_unkept(self) -> None:
-        """Warn of files of a program that did not end as it should, of which none is a checkpoint of the run."""
-        _, guess = checkpoint_pattern.describe_files(self._outputs)
-        similar_paths = [
-            path for path in checkpoint_pattern.list_similar(guess, self._outputs) if not self._is_restored(path)
-        ]
-        if not similar_paths or self._saved or self._has_results:
-            return
-        more_note = f" and {len(similar_paths) - 2} more" if len(similar_paths) > 2 else ""
-        reason = f"not as {self._text}" if self._text else "under no usual name of a checkpoint"
-        warning_text = (
-            f"the program wrote {' and '.join(similar_paths[-2:])}{more_note} to {{outputs}}, {reason}: none of it is"
-            f" a checkpoint of the run (--checkpoints {guess} keeps it)"
-        )
-        self._send(Note(level="warning", text=warning_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
-
-    def _is_restored(self, path: str) -> bool:
-        """Return whether the program has written nothing to a path since it continued."""
-        signature = program_checkpoint.read_signature(self._outputs / path)
-        is_file = (self._outputs / path).is_file()
-        files = {path if is_file else f"{path}/{name}": facts for name, facts in signature.items()}
-        return files.items() <= self._restored_files.items()
 
     def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""
@@ -486,3 +400,11 @@ class CheckpointFollower:
         if about not in self._warned:
             self._warned.add(about)
             self._send(Note(level="warning", text=text))
+
+
+def _read_inode(path: Path) -> int | None:
+    """Return the number of a file or folder; None if it is not there."""
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return None

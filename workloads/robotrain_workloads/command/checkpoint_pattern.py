@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 STEP = "{step}"
@@ -11,11 +10,6 @@ STEP_PATTERN = r"(?<![0-9])(?P<step>[0-9]{1,15})(?![0-9])"
 ANY_FOLDERS = "**"
 LISTED = 4
 """How many of the files that are there a message names."""
-MOST_FILES = 2000
-"""How many files are looked at for a suggestion."""
-CHECKPOINT_NAME = re.compile(r"(?i)checkpoint|ckpt")
-"""How the name of a checkpoint begins that may have another end than weights: `checkpoint_100.json`."""
-NUMBER = re.compile(r"[0-9]+")
 USUAL = (
     "**/checkpoint-{step}",
     "**/checkpoints/{step}",
@@ -109,18 +103,6 @@ def list_with_weights(pattern: str, outputs: Path) -> list[tuple[str, int]]:
     ]
 
 
-def list_similar(pattern: str, outputs: Path) -> list[str]:
-    """Return the paths of a pattern that may be checkpoints, by their steps: folders, and files with weights or of
-    that name.
-    """
-    checkpoints = CheckpointPattern(pattern).find_checkpoints(outputs) if pattern else ()
-    return [
-        path
-        for path, _ in sorted(checkpoints, key=lambda checkpoint: checkpoint[1])
-        if (outputs / path).is_dir() or has_weights(outputs / path) or CHECKPOINT_NAME.match(path.rpartition("/")[2])
-    ]
-
-
 def has_weights(path: Path) -> bool:
     """Return whether a file has weights, by its name, or a folder has such a file."""
     if not path.is_dir():
@@ -152,59 +134,13 @@ def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def describe_files(outputs: Path) -> tuple[str, str]:
-    """Return what there is below the outputs, in words, and the pattern that probably finds its checkpoints."""
-    paths = sorted(_list_files(outputs))
-    return f"it has {describe_paths(paths)}", guess_pattern(paths)
-
-
 def describe_paths(paths: Sequence[str]) -> str:
     """Return which files there are, in words."""
     more_note = f" and {len(paths) - LISTED} more" if len(paths) > LISTED else ""
     return ", ".join(paths[:LISTED]) + more_note if paths else "no files"
 
 
-def guess_pattern(paths: Iterable[str]) -> str:
-    """Return the pattern that probably finds the checkpoints among files: of weights, else called so, else of most.
-
-    It is empty if no name has a step.
-    """
-    counts, with_weights = Counter[str](), set[str]()
-    for path in paths:
-        if pattern := _guess_pattern(path):
-            counts[pattern] += 1
-            if path.lower().endswith(WEIGHTS):
-                with_weights.add(pattern)
-
-    def rank(pattern: str) -> tuple[bool, bool, int]:
-        is_named = bool(CHECKPOINT_NAME.match(pattern.rpartition("/")[2]))
-        return pattern in with_weights, is_named, counts[pattern]
-
-    return max(counts, key=rank, default="")
-
-
 def find_newest(pattern: str, folder: Path) -> str:
     """Return the path of the checkpoint of a pattern with the highest step; empty if there is none."""
     checkpoints = CheckpointPattern(pattern).find_checkpoints(folder) if pattern else ()
     return max(checkpoints, key=lambda checkpoint: checkpoint[1], default=("", 0))[0]
-
-
-def _list_files(outputs: Path) -> Iterator[str]:
-    count = 0
-    for folder, _, file_names in os.walk(outputs):
-        for file_name in file_names:
-            count += 1
-            if count > MOST_FILES:
-                return
-            yield os.path.relpath(os.path.join(folder, file_name), outputs)
-
-
-def _guess_pattern(path: str) -> str:
-    """Return the path up to its first name with one number, which becomes the step; empty without one."""
-    earlier_parts: list[str] = []
-    for part in path.split("/"):
-        part_numbers = NUMBER.findall(part)
-        if len(part_numbers) == 1:
-            return "/".join([*earlier_parts, NUMBER.sub(STEP, part)])
-        earlier_parts.append("*" if part_numbers else part)
-    return ""

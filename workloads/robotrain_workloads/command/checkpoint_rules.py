@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,15 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
 
-from robotrain_workloads.command import parameters, placeholders, program_checkpoint, resume_path
-from robotrain_workloads.command.checkpoint_pattern import ANY_FOLDERS, STEP
+from robotrain_workloads.command import parameters, placeholders, program_checkpoint
+from robotrain_workloads.command.checkpoint_pattern import ANY_FOLDERS, STEP, describe_paths
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 make_problem = Messages(__file__)
 
-RESUME_ARGS, RESUME = "--resume-args", resume_path.RESUME
-USUAL_OPTION = "--resume"
+RESUME_ARGS = "--resume-args"
 USUAL_WAY = Suggestion(parameters.RESUME_LINE, "these arguments are added then")
 READ_WAY = Suggestion(f"{RESUME_ARGS} '[]'", "a program of the script reads it")
 IN_PLACE_WAY = Suggestion("--resume-in-place", "the program looks below {outputs} itself")
@@ -42,11 +41,10 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     resume_args = job["resume_args"]
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
-        arguments = (READ_WAY,) if job["shell"] else _suggest_arguments(job)
-        ways = (*arguments, *((IN_PLACE_WAY,) if _has_place(job) else ()))
+        arguments_way = READ_WAY if job["shell"] else USUAL_WAY
+        ways = (arguments_way, IN_PLACE_WAY) if _has_place(job) else (arguments_way,)
         reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
         yield make_problem("resume-unused", *ways, why=reason)
-    yield from _check_variable(job)
     if resume_args is None:
         return
     try:
@@ -61,36 +59,10 @@ def check_resume(job: "Job") -> Iterator[Problem]:
         yield make_problem("value-invalid.resume-args-with-shell", *ways, resume_variable=parameters.RESUME_VARIABLE)
     elif words and not job["resume_in_place"] and placeholders.RESUME not in placeholders.list_names(words):
         yield make_problem("value-invalid.resume-placeholder", USUAL_WAY, IN_PLACE_WAY, given=resume_args)
-    elif unclear := _find_unclear(job, words):
-        ways = tuple(Suggestion(text, remark) for text, remark in unclear.ways)
-        yield make_problem("resume-unclear", *ways, title=unclear.title, files=redact(unclear.files))
-
-
-def _check_variable(job: "Job") -> Iterator[Problem]:
-    """Warn of a program that reads from a variable what it continues from, and would find a folder of all its files."""
-    try:
-        words = parameters.parse_resume_args(job["resume_args"])
-    except ValueError:
         return
-    if words or job["resume_in_place"] or not parameters.is_continued(dict(job.parameters), job.trainer_args):
-        return
-    newest_files = (resume_path.find_newest_file(folder, job["checkpoints"]) for folder in _list_folders(job))
-    for option, path in filter(None, newest_files):
-        variable = f"${parameters.RESUME_VARIABLE}"
-        way = Suggestion(redact(option), f"{variable} is the newest of them, {redact(path)}")
-        yield make_problem("resume-unclear.variable", way, variable=variable)
-
-
-def _suggest_arguments(job: "Job") -> Sequence[Suggestion]:
-    """Return the arguments that most programs continue with."""
-    unclear = _find_unclear(job, (USUAL_OPTION, RESUME))
-    return [Suggestion(text, remark) for text, remark in unclear.ways] if unclear else (USUAL_WAY,)
-
-
-def _find_unclear(job: "Job", words: Sequence[str]) -> resume_path.UnclearCheckpoint | None:
-    """Return what is unclear about the checkpoint that a job continues from, if it is on this machine."""
-    unclear_checkpoints = (resume_path.find_unclear(folder, job["checkpoints"], words) for folder in _list_folders(job))
-    return next(filter(None, unclear_checkpoints), None)
+    for folder in _list_folders(job):
+        if files := program_checkpoint.find_unclear_files(folder, job["checkpoints"] or "", words):
+            yield make_problem("resume-unclear", given=resume_args, files=redact(describe_paths(files)))
 
 
 def _has_place(job: "Job") -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import job_node
-from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
+from robotrain_runtime.contract.container_plugin import (
+    GpuRequirement,
+    PublishingSpec,
+    PythonEnvironment,
+    TrackingSpec,
+    WorkCommand,
+)
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.parameter import load_pairs
@@ -23,11 +30,8 @@ from robotrain_workloads.command import (
     program_packages,
     program_spec,
     program_start,
-    resume_path,
 )
-from robotrain_workloads.command.program_environment import (
-    program_environment as program_environment,  # part of the plugin
-)
+from robotrain_workloads.command.checkpoint_pattern import describe_paths
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.nodes import node_group, node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
@@ -40,6 +44,13 @@ JOB_PREFIX = "job."
 LONGEST_COMMAND = 500
 """Characters of a command that tracking shows."""
 targets = publish_url.list_targets
+LOCK_NAME = "program.txt"
+PLATFORM = "Linux-x86_64"
+LEAST_GIB = 0.5
+TORCH_GIB = 9.0
+"""The disk space of an environment with PyTorch and CUDA, if the size of its files is not known."""
+UNPACKED = 2.5
+"""How many times as large as its wheels an environment is."""
 
 
 def list_values(
@@ -74,8 +85,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
             yield make_data_problem(f"{title}, as {pattern}" if pattern else title, *ways, parameters.RESUME_LINE)
     words = parameters.parse_resume_args(document.parameters["resume_args"])
     for folder in resume_folders:
-        if unclear := resume_path.find_unclear(folder, pattern, words):
-            yield make_data_problem(unclear.title, *(text for text, _ in unclear.ways))
+        if files := program_checkpoint.find_unclear_files(folder, pattern, words):
+            title = f"{folder} is no checkpoint that the program saved, but all that it wrote"
+            yield make_data_problem(f"{title}: {describe_paths(files)}", "--checkpoints PATTERN")
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -187,3 +199,22 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         description=f"trained by a program of its own (run {document.run})",
         tags={"framework": "command"},
     )
+
+
+def program_environment(document: JobDocument, work: Path) -> PythonEnvironment | None:
+    """Return the environment that the document's lock describes; None if it has none."""
+    if not document.program_lock:
+        return None
+    lock = work / LOCK_NAME
+    lock.write_text(document.program_lock, encoding="utf-8")
+    return PythonEnvironment(
+        lock=lock, python=document.program_python, gib=estimate_gib(document.program_lock), platform=PLATFORM
+    )
+
+
+def estimate_gib(lock: str) -> float:
+    """Return the disk space, in GiB, of a lock's environment: its first line says how large its wheels are."""
+    match = re.search(r"(\d+) bytes$", lock.partition("\n")[0])
+    if match and match[1] != "0":
+        return round(LEAST_GIB + UNPACKED * int(match[1]) / 1024**3, 1)
+    return TORCH_GIB if re.search(r"^torch==", lock, re.MULTILINE) else LEAST_GIB

@@ -13,7 +13,7 @@ from robotrain_workloads.command.program_start import NotStarted
 from robotrain_workloads.exit_status import exit_with_status
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.supervision import node_program
-from robotrain_workloads.supervision.launcher_watch import LauncherWatch
+from robotrain_workloads.supervision.node_program import LauncherWatch
 
 
 def main() -> None:

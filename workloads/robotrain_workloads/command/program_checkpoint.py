@@ -17,8 +17,10 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_runtime.contract.files import make_atomically, read_limited_file
 
-from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+from robotrain_workloads.command import placeholders
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, find_newest
 
+RESUME = f"{{{placeholders.RESUME}}}"
 PLACE_FILE = "robotrain-program.json"
 """Says where the program had saved a checkpoint, in the checkpoint's folder."""
 OWN_FILES = (PLACE_FILE, MANIFEST)
@@ -166,6 +168,28 @@ def find_place(folder: Path, pattern: str) -> Place | None:
     if parent is None or (name is None and expected_pattern.match_name(folder.name) is None):
         return None
     return Place(path="/".join(filter(None, [parent, name or folder.name])), is_file=name is not None)
+
+
+def get_resume_path(folder: Path, pattern: str) -> Path:
+    """Return what `{resume}` stands for, given the folder of a checkpoint of the run: itself, or a file of it."""
+    location = read_place(folder) or (find_place(folder, pattern) if pattern else None)
+    if location is None:
+        return folder
+    if location.has_all_outputs:
+        return folder / find_newest(pattern, folder)
+    files = list_files(folder) if location.is_file else ()
+    return folder / files[0] if files else folder
+
+
+def find_unclear_files(folder: Path, pattern: str, words: Sequence[str]) -> list[str]:
+    """Return the files of a checkpoint that is all that a program wrote, where arguments name it as one that it saved.
+
+    The program can open no such folder: the pattern, or a path behind `{resume}`, says what it saved as a checkpoint.
+    """
+    location = read_place(folder)
+    if location is None or not location.has_all_outputs or not any(word.endswith(RESUME) for word in words):
+        return []
+    return [] if find_newest(pattern, folder) else list_files(folder)
 
 
 def list_files(folder: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 import ast
 import functools
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,37 +34,28 @@ def _parse(source: bytes) -> tuple[list[ast.AST], SyntaxError | None]:
         return [], None
 
 
-def find_missing_modules(folder: Path, script: str) -> dict[str, str]:
-    """Return the modules that a program imports in any case, and that neither Python nor its folder has, each with the
-    place: `train.py:3`. Those that modules of the folder import count.
+def find_missing_modules(folder: Path, script: str) -> list[str]:
+    """Return the modules that a program imports in any case, and that neither Python nor its folder has, in order.
+
+    Those that modules of the folder import count.
 
     Nothing for a program of which a file cannot be read.
     """
     roots = list(dict.fromkeys([(folder / script).parent, folder, folder / "src"]))
-    missing_modules: dict[str, str] = {}
+    missing_modules = set[str]()
     files = [folder / script]
     for file in files:
         nodes, _ = read_syntax(file)
         if not nodes or len(files) > MAX_FILES:
-            return {}
+            return []
         for statement in ast.iter_child_nodes(nodes[0]):
             for name, level in _list_imports(statement):
                 own_files = list(_list_own_files(name, file.parents[level - 1 : level] if level else roots))
                 files += [path for path in own_files if path not in files]
                 module = name.partition(".")[0]
                 if not level and not own_files and not _is_there(module, roots):
-                    place = f"{os.path.relpath(file, folder)}:{getattr(statement, 'lineno', 0)}"
-                    missing_modules.setdefault(module, place)
-    return missing_modules
-
-
-def sets_module_path(file: Path) -> bool:
-    """Return whether a script says itself where its modules are (`sys.path`)."""
-    nodes, _ = read_syntax(file)
-    return any(
-        isinstance(node, ast.Attribute) and node.attr == "path" and getattr(node.value, "id", "") == "sys"
-        for node in nodes
-    )
+                    missing_modules.add(module)
+    return sorted(missing_modules)
 
 
 def _list_imports(statement: ast.AST) -> Iterator[tuple[str, int]]:

@@ -75,14 +75,6 @@ def _find_behind_script(python: Path) -> Path:
     return Path(completed_process.stdout.strip() or python)
 
 
-def _list_added_folders(folder: Path) -> Iterator[Path]:
-    """Yield the folders that the `.pth` files of a folder of packages name."""
-    for file in folder.glob("*.pth"):
-        for line in file.read_text(errors="replace").splitlines():
-            if line.strip() and not line.startswith(("#", "import ", "import\t")):
-                yield folder / line.strip()
-
-
 class ProgramPackages:
     """The packages of an interpreter."""
 
@@ -93,14 +85,6 @@ class ProgramPackages:
         """Return whether a package, such as `azureml/mlflow`, can be imported, also one installed as editable."""
         name = package.partition("/")[0]
         return any((folder / package).is_dir() or any(folder.glob(f"{name}-*.dist-info")) for folder in self._folders)
-
-    def has_module(self, module: str) -> bool:
-        """Return whether a module of this top-level name can be imported, as far as the disk says."""
-        folders = [*self._folders, *(path for folder in self._folders for path in _list_added_folders(folder))]
-        if any((folder / module).is_dir() or any(folder.glob(f"{module}.*")) for folder in folders):
-            return True
-        finders = (finder for folder in self._folders for finder in folder.glob("__editable__*.py"))
-        return any(module in finder.read_text(errors="replace") for finder in finders)
 
     def get_version(self, package: str) -> str:
         """Return what the package says in its `version.py`; empty if it does not."""

@@ -3,14 +3,20 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import robotrain_runtime
+from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import ChildGroup
+from robotrain_runtime.tracking.address import resolve_address
 
-from robotrain_workloads.command import launcher, mlflow_variables, placeholders, program_spec, report_package
+from robotrain_workloads.command import launcher, placeholders, program_spec
 from robotrain_workloads.command.program_packages import ProgramPackages, find_python, names_mlflow
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.nodes import node_launch
@@ -28,11 +34,17 @@ OWN_VARIABLES = (
     program_spec.SPEC_VARIABLE,
 )
 """Variables of the supervisor, by which the program would import robotrain's packages in place of its own."""
-LEAD_VARIABLES = (REPORT_VARIABLE, *mlflow_variables.VARIABLES)
+MLFLOW_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+LEAD_VARIABLES = (REPORT_VARIABLE, *MLFLOW_VARIABLES)
 """Those by which a program reports: of several nodes, the first alone."""
 NODE_PROGRAM = "robotrain_workloads.command.node_program"
 NOT_FOUND = 127
 """The exit code of a program that is not there, as in a shell."""
+REPORT_FOLDER = "program-packages"
+REPORT_FILES = ("__init__.py", "report.py")
+MLFLOW_URI = MLFLOW_VARIABLES[0]
+EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_NAME"
+"""Azure ML sets it; MLflow refuses one that is not the experiment's."""
 
 
 class NotStarted(Exception):
@@ -56,7 +68,7 @@ def make_environ(spec: ProgramSpec) -> dict[str, str]:
     environ = {**inherited, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
     packages = ProgramPackages(find_python(spec.arguments[0], environ.get("PATH", os.defpath), Path(spec.folder)))
     code = Path(spec.code) if spec.code else None
-    variables = mlflow_variables.set_variables(environ, packages, lambda: names_mlflow(code, spec.arguments))
+    variables = add_mlflow_variables(environ, packages, lambda: names_mlflow(code, spec.arguments))
     return add_report_package(variables, packages, Path(spec.work))
 
 
@@ -65,7 +77,7 @@ def add_report_package(environ: dict[str, str], packages: ProgramPackages, work:
     if packages.has("robotrain_runtime"):
         return environ
     try:
-        folder = str(report_package.make_report_package(work))
+        folder = str(make_report_package(work))
     except OSError as error:
         emit_event(Note(level="warning", text=f"the program cannot import robotrain_runtime.report: {error}"))
         return environ
@@ -139,3 +151,60 @@ def _describe_missing(name: str, path: str) -> str:
     pythons = [name for name in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(name, path=path)]
     available_text = f"; there is {', '.join(pythons)}" if pythons else ""
     return f"the program {name} is not in the environment of the job{available_text}"
+
+
+def make_report_package(work: Path) -> Path:
+    """Return the folder to import it from. Raise OSError."""
+    folder = work / REPORT_FOLDER / robotrain_runtime.__name__
+    folder.mkdir(parents=True, exist_ok=True)
+    source = Path(str(robotrain_runtime.__file__)).parent
+    for name in REPORT_FILES:
+        shutil.copyfile(source / name, folder / name)
+    return folder.parent
+
+
+def add_mlflow_variables(
+    environ: Mapping[str, str], packages: ProgramPackages, names_mlflow: Callable[[], bool] = lambda: True
+) -> dict[str, str]:
+    """Return the variables of the program with those of the run, or without any if it cannot write there.
+
+    :param environ: with the run that the job is tracked as, if the job asked for it (`WorkCommand.joins_tracking`).
+    :param names_mlflow: returns whether the program is known to log there: only then an obstacle is said.
+    """
+    if not all(environ.get(name) for name in MLFLOW_VARIABLES) or not packages.has("mlflow"):
+        return dict(environ)
+
+    other_variables = {
+        name: value for name, value in environ.items() if name not in (*MLFLOW_VARIABLES, EXPERIMENT_NAME)
+    }
+    try:
+        uri = resolve_address(environ[MLFLOW_URI])
+        obstacle = find_obstacle(uri, packages)
+    except OSError as error:
+        uri, obstacle = "", f"{redact_address(environ[MLFLOW_URI])} cannot be reached: {error}"
+    if obstacle and names_mlflow():
+        emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
+    if obstacle:
+        return other_variables
+    return {**other_variables, **{name: environ[name] for name in MLFLOW_VARIABLES}, MLFLOW_URI: uri}
+
+
+def find_obstacle(uri: str, packages: ProgramPackages) -> str:
+    """Return why the program's MLflow cannot write to an address; empty if it can."""
+    scheme = urlsplit(uri).scheme
+    if scheme == "azureml" and not packages.has("azureml/mlflow"):
+        return "its environment has no azureml-mlflow, which MLflow needs for Azure ML: add it to your requirements"
+    if scheme != "sqlite":
+        return ""
+
+    version = metadata.version("mlflow-skinny")
+    program_version = packages.get_version("mlflow")
+    if program_version.split(".")[:2] != version.split(".")[:2]:  # another one would change the tables, or refuse them
+        installed_version = program_version or "unknown"
+        return (
+            f"its MLflow is {installed_version}, and the file with the runs is of MLflow {version}: install "
+            f"mlflow=={version}"
+        )
+    return (
+        "" if packages.has("sqlalchemy") else "its MLflow has no sqlalchemy: install mlflow in place of mlflow-skinny"
+    )

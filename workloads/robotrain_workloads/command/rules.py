@@ -256,25 +256,6 @@ def _suggest_code(name: str, words: Sequence[str]) -> Iterator[Suggestion]:
         yield Suggestion("--code FOLDER", f"with {redact(name)} in it")
 
 
-def check_outside_paths(job: "Job") -> Iterator[Problem]:
-    """Warn of arguments that lead out of the folder of the code, of which the job has a copy: they name nothing there.
-
-    Only what exists here is looked at: the rest may be made by the program.
-    """
-    code = code_rules.find_code(job)
-    if job["shell"] or code is None or code.kind != LOCAL_KIND:
-        return
-    for word in job.trainer_args[1:]:
-        option, equals, path_text = word.partition("=") if word.startswith("-") else ("", "", word)
-        if path_text.startswith("..") and (path := Path(code.uri, path_text)).exists():
-            folder = str(path.resolve())
-            ways = (
-                Suggestion(f"--dataset-path {shlex.quote(folder)}", f"and {option}{equals}{{dataset}} in the command"),
-                Suggestion("-- COMMAND", f"with {redact(folder)}, on this machine"),
-            )
-            yield make_problem("command-path-outside", *ways, given=word, name=redact(path_text))
-
-
 WRITES = re.compile(r"out|save|log|result|export|write|dump|record|plot|video|run|work")
 """In the name of an option: its value is what the program makes, also if it is there already."""
 

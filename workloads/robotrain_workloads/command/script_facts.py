@@ -105,7 +105,7 @@ def find_needs(
         elif facts.output_folder and not facts.output_option:
             parameters["output_folder"] = facts.output_folder, "the program writes to it"
     if not PACKAGE_NAMES & {*set_values} and not any((folder / file).is_file() for file in PROJECT_FILES):
-        shipped_modules = sorted(SHIPPED_MODULES & {*program_files.find_missing_modules(folder, name)})
+        shipped_modules = sorted(SHIPPED_MODULES.intersection(program_files.find_missing_modules(folder, name)))
         if (folder / REQUIREMENTS_FILE).is_file():
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
         elif shipped_modules:

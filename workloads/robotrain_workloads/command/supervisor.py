@@ -5,6 +5,7 @@ and a stop on, and turns what the program leaves into events.
 """
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Protocol
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Processes, emit_event
+from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process import child
 
@@ -21,16 +23,14 @@ from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.parameters import is_continued
-from robotrain_workloads.command.printed_scores import PrintedScores
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
-from robotrain_workloads.command.results import ResultsFollower
+from robotrain_workloads.command.results import PrintedScores, ResultsFollower
 from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.supervision.node_program import OTHER_LINE
 from robotrain_workloads.supervision.output_pipe import OutputLines, forward_output
 from robotrain_workloads.supervision.process_group import GroupFollower
-from robotrain_workloads.supervision.program_folder import provide_folder
 
 POLICY_VARIABLE = f"ROBOTRAIN_{placeholders.POLICY.upper()}"
 """The folder of the policy."""
@@ -158,6 +158,28 @@ def run_program(spec: ProgramSpec) -> int:
 def main() -> int:
     """Run the program that the environment describes; return its exit code."""
     return run_program(program_spec.read_spec(os.environ[program_spec.SPEC_VARIABLE]))
+
+
+def provide_folder(folder: Path, code: str) -> None:
+    """Create the folder with a copy of `code`, empty without; one of an earlier attempt stays. Raise OSError."""
+    if folder.is_dir():
+        return
+    with make_atomically(folder) as scratch:
+        if not code:
+            scratch.mkdir()
+            return
+        shutil.copytree(code, scratch, symlinks=True)
+        for parent, _, files in os.walk(scratch):
+            os.chmod(parent, os.stat(parent).st_mode | 0o700)
+            for path in (os.path.join(parent, name) for name in files):
+                if not os.path.islink(path):
+                    os.chmod(path, os.stat(path).st_mode | (0o700 if _is_script(path) else 0o600))
+
+
+def _is_script(path: str) -> bool:
+    """Return whether a file names its interpreter: not every platform brings it as a program that can be started."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"#!"
 
 
 if __name__ == "__main__":

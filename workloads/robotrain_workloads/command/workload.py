@@ -27,14 +27,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import code_rules
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.command import (
-        checkpoint_rules,
-        environ_rules,
-        package_rules,
-        parameter_rules,
-        rules,
-        syntax_rules,
-    )
+    from robotrain_workloads.command import checkpoint_rules, parameter_rules, program_rules, rules
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
@@ -42,28 +35,20 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_nodes(job)
     program_problems = list(rules.check_program_file(job))
     yield from program_problems
-    yield from rules.check_outside_paths(job)
-    yield from syntax_rules.check_syntax(job)
+    yield from program_rules.check_syntax(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)
-    yield from package_rules.check_environment(job)
-    yield from package_rules.check_imports(job)
-    yield from package_rules.check_runner(job)
-    yield from environ_rules.check_environ(job)
+    yield from program_rules.check_environment(job)
+    yield from program_rules.check_imports(job)
+    yield from program_rules.check_runner(job)
+    yield from parameter_rules.check_environ(job)
     if not any(problem.severity == "error" for problem in program_problems):  # looking into all files takes its time
         check_arguments = partial(rules.check_ignored_arguments, job)
         yield from code_rules.check_code(job, check_content=check_arguments, program=rules.find_program_file(job))
     yield from rules.check_metrics(job)
     yield from rules.check_outputs(job)
     yield from shared_rules.check_publish_url(job)
-
-
-def check_job_here(job: "Job") -> "Iterator[Problem]":
-    """Check what this machine, which will run the job, has for it."""
-    from robotrain_workloads.command import package_rules
-
-    yield from package_rules.check_imports_here(job)
 
 
 def load_locker() -> ProgramLocker:
@@ -188,7 +173,6 @@ COMMAND = Workload(
     ),
     get_option_name=lambda argument: "",
     check=check_job,
-    check_here=check_job_here,
 )
 
 

@@ -11,10 +11,15 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_runtime.contract.problem import make_data_problem
 
-from robotrain_workloads.bag_storage import is_storage_file
+from robotrain_workloads.bag_parameters import is_storage_file
 from robotrain_workloads.data_command.check_report import format_text
-from robotrain_workloads.data_command.data_python import build_data_python, find_data_python
-from robotrain_workloads.data_command.process import InspectedDataset, InspectionFailed, inspect_dataset
+from robotrain_workloads.data_command.process import (
+    InspectedDataset,
+    InspectionFailed,
+    build_data_python,
+    find_data_python,
+    inspect_dataset,
+)
 from robotrain_workloads.dataset_check import dataset_options, statistics_needs
 from robotrain_workloads.dataset_check.findings import leave_out_errors
 from robotrain_workloads.lerobot import dataset, episode_numbers

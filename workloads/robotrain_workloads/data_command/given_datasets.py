@@ -21,7 +21,7 @@ from robotrain.redaction import redact
 from robotrain.submission.data_check import make_remote_files
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_workloads.data_command import data_python, process
+from robotrain_workloads.data_command import process
 from robotrain_workloads.data_command.process import InspectedDataset
 
 if TYPE_CHECKING:
@@ -161,4 +161,4 @@ def _find_remote_files(dataset: GivenDataset) -> RemoteFiles | None:
 
 def find_python() -> Path:
     """Return the Python that reads datasets; it is built on first use. Raise InspectionFailed."""
-    return data_python.find_data_python() or data_python.build_data_python(print_message)
+    return process.find_data_python() or process.build_data_python(print_message)

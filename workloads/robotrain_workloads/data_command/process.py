@@ -13,16 +13,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain.errors import Rejected
 from robotrain.external_command import CommandStartError, open_dialogue
 from robotrain.model.data_report import RemoteFiles
 from robotrain.redaction import redact
 from robotrain.store import files
+from robotrain.submission.checker import CheckOptions, build_environment, find_built_environment, find_checker
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.trainer_check import KEPT_VARIABLES, OFFLINE
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
 from robotrain_workloads.dataset_check.findings import Finding, load_finding
+from robotrain_workloads.lerobot import run_setup
 
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks/tables.txt", python="3.11-3.14", gib=0.4)
+"""pandas, pyarrow, numpy, PyAV and Pillow."""
 CHILD = "robotrain_workloads.data_command.inspection"
 FORMAT = 1
 """Changes with what a cached answer means."""
@@ -151,3 +157,31 @@ def _download_tables(dataset: RemoteFiles, folder: Path, most_bytes: int, second
     if strange := [path for path in sizes if not (folder / path).resolve().is_relative_to(folder.resolve())]:
         raise InspectionFailed(f"{strange[0]} is outside of the dataset")
     dataset.download([*sizes], folder, seconds)
+
+
+def find_data_python(checker: str = "") -> Path | None:
+    """Return the Python; None if none is on this machine.
+
+    :param checker: the value of `--checker`, if it is not `none`.
+    """
+    environment = find_checker(run_setup.make_environment("train"), CheckOptions(checker=checker)).checker
+    environment = environment or find_built_environment(ENVIRONMENT)
+    return environment.python if environment else None
+
+
+def build_data_python(say: Callable[[str], None]) -> Path:
+    """Build the small Python, once. Raise InspectionFailed with the reason.
+
+    :param say: shows a message: it takes seconds.
+    """
+    size = f"{ENVIRONMENT.gib} GB in {files.get_cache_folder()}"
+    progress_text = f"preparing a Python that reads datasets: once, {size}, which usually takes less than a minute"
+    try:
+        built_environment, problems = build_environment(
+            ENVIRONMENT, lambda line: say(line) if line == progress_text else None, progress_text
+        )
+    except Rejected as rejected:
+        raise InspectionFailed(rejected.problems[0].why.rstrip(".")) from rejected
+    if built_environment is None:
+        raise InspectionFailed(problems[0].title)
+    return built_environment.python

@@ -12,7 +12,6 @@ from robotrain_workloads.dataset_check import (
     gaps,
     load,
     numbers,
-    repeats,
     stored_statistics,
     tables,
     units,
@@ -42,7 +41,7 @@ NUMBER_CHECKS: tuple[Callable[[Motion], Iterator[Finding]], ...] = (
     gaps.find_gaps,
     numbers.find_dimension_problems,
     stored_statistics.find_statistics_problems,
-    repeats.find_repeats,
+    numbers.find_repeats,
     following.find_following_problems,
     numbers.find_offsets,
     units.find_other_units,
@@ -86,7 +85,7 @@ def check_quality(
     sampled = SampledPictures(recorded, decodes_all=decodes_all)
     sampled.read(lambda done, total: progress(30 + 70 * done // max(1, total), 100))
     yield from sampled.damaged.list_findings()
-    yield from cameras.find_camera_problems(sampled.samples, motion, {*repeats.find_copies(motion)["copy"]})
+    yield from cameras.find_camera_problems(sampled.samples, motion, {*numbers.find_copies(motion)["copy"]})
     if len(sampled.episodes) >= min(len(recorded.kept), FEWEST_BRIGHT):
         yield from cameras.find_brightness_problems(sampled.samples, motion)
     yield {"numbered_episodes": len(recorded.sampled)}

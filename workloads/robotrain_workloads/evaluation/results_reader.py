@@ -39,7 +39,7 @@ PART_TYPES: Mapping[str, tuple[type, ...]] = {
     "policy": (dict, NoneType),
     "latency_ms": (dict, NoneType),
     "per_episode": (list, NoneType),
-    "per_joint": (list, dict, NoneType),
+    "per_joint": (list, NoneType),
 }
 """Types of nested parts; null means none."""
 
@@ -62,8 +62,6 @@ def read_results(content: bytes) -> EvaluationResults:
     rolled_rows = played_rows[:MAX_ROWS]
     latencies = get_object(results, "latency_ms")
     values_by_metric = {f"replay/latency_{name}_ms": get_number(latencies, name) for name in LATENCIES}
-    if not latencies:
-        values_by_metric["replay/latency_mean_ms"] = get_number(results, "aggregate_avg_inference_ms")
     values_by_metric["rollout/avg_length"] = get_number(rollout, "avg_length")
     values_by_metric["replay/throughput_hz"] = get_number(results, "aggregate_throughput_hz")
     damaged_parts = [name for name, kind in PART_TYPES.items() if not isinstance(results.get(name), kind)]
@@ -213,10 +211,8 @@ def _format_rollout_row(index: int, row: Row, has_tasks: bool) -> tuple[str, ...
 
 
 def _make_joint_bars(joints: Any) -> Iterator[Bar]:
-    if isinstance(joints, dict):  # with the names as its keys
-        joints = [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in joints.items()]
     for index, row in _list_rows(joints):
-        name = _get_text(row, "name") or _get_text(row, "joint") or str(index)
+        name = _get_text(row, "name") or str(index)
         error = get_number(row, "mae")
         largest_error = get_number(row, "max_error")
         if error is not None:

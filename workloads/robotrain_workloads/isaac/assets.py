@@ -29,9 +29,6 @@ SERVER = "https://omniverse-content-production.s3-us-west-2.amazonaws.com/Assets
 """The root that Isaac Lab 3.0 has without these variables."""
 LOADED_SUFFIXES = (".usd", ".usda", ".usdc", ".urdf", ".xml", ".pt", ".pth", ".json", ".yaml")
 """Of files that have to be there. Pictures and materials are only named: a renderer alone looks for them."""
-NEWTON_ASSETS = "newton:"
-LEFT_OUT = ("Isaac/Props/UIElements/", NEWTON_ASSETS)
-"""Arrows and frames, which are loaded for a window alone, and what has a server of its own."""
 OTHER_FILES = ("_path=", "_file=", "presets=")
 """What an override has that names a file of the user's own in place of one of the task's, or chooses other files."""
 WORKLOADS = ("isaac-train", "isaac-validate", "isaac-export")
@@ -79,7 +76,7 @@ def prepare(
         return None
     needed_files = _list_files(document)
     task = tasks.list_tasks("3.0")[str(document.parameters["task"]).rpartition(":")[2]]
-    other_files = (file for file in task.assets if file not in needed_files and not file.startswith(NEWTON_ASSETS))
+    other_files = (file for file in task.assets if file not in needed_files)
     return DataPreparation(
         sources=(),
         key=_make_key(root, needed_files),
@@ -128,7 +125,7 @@ def list_needed_files(
     if is_unknown or any(name in argument for argument in arguments for name in OTHER_FILES):
         return ()
     task = tasks.list_tasks("3.0").get(str(parameters["task"]).rpartition(":")[2], tasks.Task())
-    return tuple(file for file in task.assets if file.endswith(LOADED_SUFFIXES) and not file.startswith(LEFT_OUT))
+    return tuple(file for file in task.assets if file.endswith(LOADED_SUFFIXES))
 
 
 def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem]:

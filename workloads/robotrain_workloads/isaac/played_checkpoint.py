@@ -7,8 +7,12 @@ from typing import NamedTuple
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.isaac import checkpoint_file
-from robotrain_workloads.isaac.checkpoint_content import CheckpointContent, make_series_finding, read_content
-from robotrain_workloads.isaac.checkpoint_file import CheckpointFacts
+from robotrain_workloads.isaac.checkpoint_file import (
+    CheckpointContent,
+    CheckpointFacts,
+    make_series_finding,
+    read_content,
+)
 
 PPO_WAY = "robotrain submit isaac-train --backend skrl --task TASK"
 

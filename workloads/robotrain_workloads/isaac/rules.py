@@ -25,7 +25,6 @@ CHECKPOINT_FLAG = "--checkpoint-uri"
 AGENT_SUFFIX = "_cfg_entry_point"
 """What the names of agents end with, as a task registers them and `--agent` takes them."""
 CAMERAS_OPTION = "--enable_cameras"
-NEWTON, USUAL_PHYSICS = "newton", "newton_mjwarp"
 DEVICE_OPTION, SIMULATION_DEVICE = "--device", "env.sim.device"
 DEVICE_OPTIONS = (DEVICE_OPTION, SIMULATION_DEVICE, "agent.device")
 
@@ -198,8 +197,7 @@ def _check_simulator(job: "Job", name: str, task: tasks.Task) -> Iterator[Proble
     """Say that a task starts Isaac Sim, which is only in some images, unless the user chooses the physics."""
     if any(re.match(r"(?:physics|presets|\+*env\.sim\.physics)=", argument) for argument in job.trainer_args):
         return
-    newton = [preset for preset in task.presets.get("physics", ()) if preset.startswith(NEWTON)]
-    ways = [f"-- physics={preset}" for preset in sorted(newton, key=lambda preset: preset != USUAL_PHYSICS)[:1]]
+    ways = [f"-- physics={task.newton}"] if task.newton else []
     yield make_problem("task-doubtful.simulator", *ways, given=name)
 
 

@@ -23,14 +23,12 @@ class Task(NamedTuple):
     """The library that it is trained with unless told; empty if Isaac Lab names none."""
     deprecated: str = ""
     """The option, with its value, that replaces it; empty if it is to stay."""
-    presets: Mapping[str, Sequence[str]] = {}
-    """By selector (`physics`, `renderer`, `presets`) the names that it takes."""
+    newton: str = ""
+    """Where Isaac Sim is the default, the preset of `physics` that starts Newton instead; empty if there is none."""
     assets: Sequence[str] = ()
-    """The files that its configuration names, below the asset root; `newton:PATH` is below the root of Newton's."""
+    """The files that its configuration names, below the asset root."""
     simulator: str = ""
-    """What it starts with by default: `newton` or `isaacsim`; empty if unknown."""
-    problem: str = ""
-    """Why its configuration could not be made."""
+    """`isaacsim` if it starts that by default; else empty."""
     cameras: bool = False
     """Whether it needs cameras that must be turned on."""
     successor: str = ""

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.problem import Problem, get_problem
 
 from robotrain_workloads import packages, publish_url
-from robotrain_workloads.isaac import assets, checkpoint_content, checkpoint_file, installation, job_command, user_code
+from robotrain_workloads.isaac import assets, checkpoint_file, installation, job_command, user_code
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 from robotrain_workloads.nodes import node_launch
@@ -57,7 +57,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
         series = installation.choose_series(lab)
         yield from installation.find_script_problems(document, series, parameters.make_script(backend))
         if loaded_start.file is not None:
-            content = checkpoint_content.read_content(loaded_start.file)
+            content = checkpoint_file.read_content(loaded_start.file)
             problems = list(start.find_start_problems(loaded_start, content, backend, series))
             yield from problems
             if not problems and (iteration_problem := start.find_iteration_problem(document, loaded_start, content)):

@@ -7,8 +7,13 @@ from pathlib import Path
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
-from robotrain_workloads.isaac.checkpoint_content import CheckpointContent, make_series_finding
-from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number, read_length
+from robotrain_workloads.isaac.checkpoint_file import (
+    CheckpointContent,
+    find_checkpoint_file,
+    make_series_finding,
+    parse_number,
+    read_length,
+)
 from robotrain_workloads.isaac_train import parameters
 from robotrain_workloads.isaac_train.parameters import Mode
 

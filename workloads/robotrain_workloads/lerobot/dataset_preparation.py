@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
-from robotrain_workloads.bag_storage import has_bags
+from robotrain_workloads.bag_parameters import has_bags
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.job import LerobotJob
 

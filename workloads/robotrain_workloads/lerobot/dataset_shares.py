@@ -1,6 +1,5 @@
 """The weights of a mixture, as text and as shares. Standard library only."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -52,12 +51,6 @@ def list_shares(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> 
         Share(name, weight / math.fsum(scaled_weights))
         for name, weight in zip(dataset_names, scaled_weights, strict=True)
     ]
-
-
-def make_launcher_options(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> list[str]:
-    """Return the launcher's option with the shares; none for a training that has no mixture."""
-    shares = list_shares(parameters, sources)
-    return [f"{MIXTURE_FLAG}={json.dumps(shares)}"] if shares else []
 
 
 def describe_shares(parameters: Mapping[str, Any], sources: Sequence[JobSource]) -> str:

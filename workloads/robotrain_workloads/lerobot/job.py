@@ -13,15 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import bag_parameters, packages
-from robotrain_workloads.lerobot import (
-    adapter,
-    backbones,
-    dataset,
-    feature_renames,
-    file_formats,
-    policy,
-    remote_code,
-)
+from robotrain_workloads.lerobot import adapter, backbones, dataset, file_formats, policy, policy_features, remote_code
 from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
 from robotrain_workloads.lerobot.lineage import START_MODES
 from robotrain_workloads.lerobot.options import split_options
@@ -204,7 +196,7 @@ class LerobotJob:
     @cached_property
     def renames(self) -> Mapping[str, str]:
         """New names of features: those of the job, else those that a resumed training was started with."""
-        renames = feature_renames.parse_renames(self.parameters)
+        renames = policy_features.parse_renames(self.parameters)
         if not renames and self.start.mode == "checkpoint":
             with suppress(OSError, ValueError):
                 saved_renames = file_formats.read_json_object(self.start.folder / TRAIN_CONFIG_FILE).get("rename_map")

@@ -15,7 +15,7 @@ from typing import Any
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
 from robotrain_workloads.exit_status import WorkFailed, end_as_preflight
-from robotrain_workloads.lerobot import hub_cache, options, policy_packages, versions
+from robotrain_workloads.lerobot import options, policy_packages, run_setup, versions
 from robotrain_workloads.lerobot import policy as policy_files
 
 FACTORY = "lerobot.policies.factory"
@@ -223,7 +223,7 @@ def explain_load_error(error: BaseException, folder: Path | None) -> str:
     """Return what is wrong; empty for unknown errors. `folder`: of the policy; None for one that is made here."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     message = " ".join(message.split()) or type(error).__name__
-    if missing_repository := hub_cache.explain_missing_repository(error):
+    if missing_repository := run_setup.explain_missing_repository(error):
         return missing_repository
     if isinstance(error, SystemExit):
         if isinstance(error.code, str):

@@ -1,9 +1,9 @@
 """The options of LeRobot's training, as `options.json` of a version lists them. Standard library only.
 
 Each is `[KIND]` or `[KIND, DEFAULT]` by its name with dots. `options` are those of every training, `choices` those that
-the option `.type` of a group adds: `choices["policy"]["act"]`. A kind is that of a plain value (`int`, `number`,
-`bool`, `text`, `null`), `any`, or one of `{"one of": [TEXT]}`, `{"any of": [KIND]}`, `{"each": KIND}` (a list of any
-length) and `{"items": [KIND]}`. `.ci/export_lerobot.py` writes the file.
+the option `.type` of a group adds, beside its `usual` ones: `choices["policy"]["act"]`. A kind is that of a
+plain value (`int`, `number`, `bool`, `text`, `null`), `any`, or one of `{"one of": [TEXT]}`, `{"any of": [KIND]}`,
+`{"each": KIND}` (a list of any length) and `{"items": [KIND]}`. `.ci/export_lerobot.py` writes the file.
 """
 
 import functools

@@ -4,17 +4,27 @@ Standard library only.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
-from robotrain_workloads.lerobot import adapter, backbones, own_code, policy, remote_code
-from robotrain_workloads.lerobot.backbones import BACKBONE_FLAG, HUB_KIND, NeededRepository, get_repository_name
+from robotrain_workloads.lerobot import adapter, backbones, file_formats, policy, remote_code
+from robotrain_workloads.lerobot.backbones import (
+    BACKBONE_FLAG,
+    HUB_KIND,
+    REPOSITORY,
+    NeededRepository,
+    get_repository_name,
+)
 from robotrain_workloads.lerobot.job import INITIAL_WEIGHTS_ROLE, LerobotJob, PolicyReads
+from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 
+OWN_PACKAGE = "lerobot."
 FILES_WITHOUT_WEIGHTS = ("*.json", "*.jsonl", "*.txt", "*.jinja", "*.model", "*.tiktoken", "*.py")
 """Patterns of the files of configurations, tokenizers and processors."""
 
@@ -90,7 +100,7 @@ def _list_repositories(job: LerobotJob, reads: PolicyReads) -> list[NeededReposi
     start = job.start_source
     if start is None or not job.policy_folder or start.kind != HUB_KIND or start.role == INITIAL_WEIGHTS_ROLE:
         return reads.needed
-    reason = own_code.find_reason(job.policy_folder, job.model, job.arguments)
+    reason = find_reason(job.policy_folder, job.model, job.arguments)
     start_repository = NeededRepository(get_repository_name(start), runs_code=True, reason=reason)
     return [*reads.needed, *([start_repository] if reason else [])]
 
@@ -136,6 +146,54 @@ def _list_folder_warnings(job: LerobotJob) -> Iterator[str]:
     ):
         folder = str(job.start.settings.get(option) or "")
         is_given = job.options.get(model.format_flag(option)) is not None
-        if not is_given and own_code.is_folder(folder) and not Path(folder).is_dir():
+        if not is_given and is_folder(folder) and not Path(folder).is_dir():
             way = f"-- {model.format_option(option, 'OWNER/NAME')}"
             yield f"{model.kind} reads the folder {folder} of the job's machine, as its files say, unless you add {way}"
+
+
+def find_reason(folder: Path, model: TrainedModel, options: Sequence[str]) -> str:
+    """Return what of a policy's files may run any code; empty for nothing.
+
+    :param folder: that of the policy's files, or of those that are here.
+    :param model: the policy's type.
+    :param options: those after `--`, which count instead of the policy's own.
+    """
+    reasons = [*_find_setting_reasons(folder, model, options)]
+    for name in policy.PROCESSOR_FILES:
+        reasons += [f"its {name} names {reason}" for reason in _find_processor_reasons(folder / name)]
+    return next(iter(reasons), "")
+
+
+def _find_setting_reasons(folder: Path, model: TrainedModel, options: Sequence[str]) -> Iterator[str]:
+    code_options = [
+        option for repository in model.facts.repositories.values() if repository.code for option in repository.options
+    ]
+    with suppress(OSError, ValueError):
+        settings = policy.load_policy_settings(folder)
+        for option in code_options:
+            is_given = get_option_value(options, f"--{model.prefix}.{option}") is not None
+            if not is_given and is_folder(settings.get(option)):
+                yield f"its {policy.CONFIG_FILE} names the folder {settings[option]}"
+
+
+def _find_processor_reasons(path: Path) -> Iterator[str]:
+    steps: Any = None
+    with suppress(OSError, ValueError):
+        steps = file_formats.read_json_object(path).get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if not isinstance(step, Mapping):
+            continue
+        class_name = str(step.get("class") or "")
+        config = step.get("config")
+        if "registry_name" not in step and not class_name.startswith(OWN_PACKAGE):
+            yield f"the class {class_name}"
+        for key, value in (config if isinstance(config, Mapping) else {}).items():
+            if policy.PROCESSOR_KEY.fullmatch(key) and is_folder(value):
+                yield f"the folder {value}"
+
+
+def is_folder(value: object) -> bool:
+    """Return whether a name is not one of the Hub, but that of a folder."""
+    if not isinstance(value, str) or not value or REPOSITORY.fullmatch(value):
+        return False
+    return "/" in value or value.startswith(".") or Path(value).is_dir()

@@ -8,7 +8,7 @@ from typing import Any
 
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
-from robotrain_workloads.lerobot import feature_renames, policy, policy_features, versions
+from robotrain_workloads.lerobot import policy, policy_features, versions
 from robotrain_workloads.lerobot.dataset import get_features
 from robotrain_workloads.lerobot.job import LerobotJob
 
@@ -50,7 +50,7 @@ def get_expected_type(job: LerobotJob) -> object:
 def _compare_features(job: LerobotJob) -> Iterator[Problem | str]:
     settings, is_policy = job.start.settings, job.model.section == versions.POLICIES
     policy_inputs = list(policy_features.get_policy_inputs(settings)) or None
-    problems = list(feature_renames.find_rename_problems(job.renames, list(get_features(job.info)), policy_inputs))
+    problems = list(policy_features.find_rename_problems(job.renames, list(get_features(job.info)), policy_inputs))
     yield from problems
     if not problems:
         kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)

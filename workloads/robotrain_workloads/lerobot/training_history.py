@@ -6,16 +6,19 @@ Standard library only.
 
 import array
 import dataclasses
+import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract.files import write_atomically
 
 from robotrain_workloads.lerobot import dataset, file_formats
 
+TASKS_FILE = Path("meta/tasks.parquet")
 TRAIN_CONFIG_FILE = "train_config.json"
 RECORD_FILE = "robotrain_trainings.json"
 """The record, in the folder of the policy: a checkpoint's manifest seals it."""
@@ -210,3 +213,11 @@ def _read_record(model: Path) -> list[PolicyTraining]:
 
 def _has_same_split(training: PolicyTraining, other_training: PolicyTraining) -> bool:
     return (training.part, training.episodes) == (other_training.part, other_training.episodes)
+
+
+def read_dataset_texts(root: Path) -> list[str]:
+    """Return the texts of a dataset's tasks; none if they cannot be read."""
+    with suppress(Exception):  # LeRobot reads the same file, and explains why it cannot
+        pandas: Any = importlib.import_module("pandas")
+        return [str(task_text) for task_text in pandas.read_parquet(root / TASKS_FILE).index]
+    return []

@@ -47,8 +47,6 @@ class NamedRepository(NamedTuple):
 class ModelType(NamedTuple):
     """A type of policies, or of reward models."""
 
-    extra: str = ""
-    """The extra of LeRobot that it needs."""
     repositories: Mapping[str, NamedRepository] = {}
     """By their default names."""
     cameras: Sequence[int | None] = ()
@@ -139,7 +137,7 @@ class LeRobotVersion(NamedTuple):
         return NetworkOptions(**_read_network_options(self.folder).get(kind, {}))
 
     def read_tasks(self) -> Mapping[str, Any]:
-        """Return the tasks and groups of tasks of each simulated environment that has several."""
+        """Return the groups of tasks of each simulated environment that has several: their names, or a count."""
         environments: Mapping[str, Any] = _read_tasks(self.folder)["environments"]
         return environments
 
@@ -205,6 +203,9 @@ def get_installed_version() -> LeRobotVersion:
 @functools.cache
 def _read_options(folder: Path) -> dict[str, Any]:
     options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
+    for group, types in options["choices"].items():
+        usual = options["usual"][group]
+        options["choices"][group] = {kind: dict(sorted({**usual, **fields}.items())) for kind, fields in types.items()}
     return options
 
 

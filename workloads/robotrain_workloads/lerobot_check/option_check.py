@@ -4,8 +4,10 @@ It reads its options with its own parser, builds the configuration of the traini
 of the dataset, as the trainer does before it loads anything. No weights are read.
 """
 
+import copy
 import importlib
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,11 +16,15 @@ from typing import Any
 
 from robotrain_runtime.contract.verdict import Verdict
 
-from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_check import network_check, verdicts
+from robotrain_workloads.lerobot_check import verdicts
 from robotrain_workloads.lerobot_train import launcher
 
+PRETRAINED_BACKBONE = "pretrained_backbone_weights"
+"""The option with weights that would be downloaded."""
+NO_WEIGHTS = ("meta tensor", "meta device")
+"""Words of errors of a network that is made without memory for its weights."""
 PLAIN_OPTIMIZERS = ("adam", "adamw", "sgd")
 """Optimizers that take any list of weights."""
 LAYER, LAYER_SIZE = "layer", 256
@@ -51,7 +57,7 @@ def read_options(options: Sequence[str]) -> str:
     config = launcher.check_training_configuration(options)
     root = get_option_value(options, "--dataset.root")
     check_dependent_values(config, Path(root) if root else None)
-    return network_check.find_failure(config)
+    return find_failure(config)
 
 
 def check_dependent_values(config: Any, root: Path | None) -> None:
@@ -115,6 +121,54 @@ def _check_peft(config: Any) -> None:
     layer_settings = {"target_modules": [LAYER], "modules_to_save": None}
     adapters = replace(adapters, **{name: value for name, value in layer_settings.items() if hasattr(adapters, name)})
     importlib.import_module("peft").get_peft_model(network, adapters)
+
+
+def find_failure(config: Any) -> str:
+    """Return why the network of a policy cannot be made; empty also for types that read weights of the Hub for it.
+
+    Raise ValueError if the network refuses a value.
+
+    :param config: an accepted configuration of a training, with the features of its dataset.
+    """
+    policy = config.policy
+    types = versions.get_version(versions.get_installed_name()).policies
+    if policy is None or not policy.output_features or policy.type not in types:
+        return ""
+    if any(repository.weights != "never" for repository in types[policy.type].repositories.values()):
+        return ""
+    torch: Any = importlib.import_module("torch")
+    policy_class = type(policy)
+    policy = copy.copy(policy)
+    if hasattr(policy, PRETRAINED_BACKBONE):
+        setattr(policy, PRETRAINED_BACKBONE, None)
+    try:
+        module = importlib.import_module(policy_class.__module__.replace("configuration_", "modeling_"))
+        network = getattr(module, f"{policy_class.__name__.removesuffix('Config')}Policy", None)
+        with torch.device("meta"):
+            network(policy) if network else None
+    except ValueError:
+        raise
+    except Exception as error:
+        return _describe(error) if _is_of_options(error) else ""
+    return ""
+
+
+def _is_of_options(error: BaseException) -> bool:
+    """Return whether an error may come of options: not of files, packages, or of a network without weights."""
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    if any(isinstance(cause, OSError | ImportError | MemoryError) for cause in causes):
+        return False
+    return not any(word in str(cause) for cause in causes for word in NO_WEIGHTS)
+
+
+def _describe(error: Exception) -> str:
+    """Return the message of an error, with its type if it is no sentence; without one, the line that asserts."""
+    message = " ".join(str(error).split())
+    if not message:
+        return str(traceback.extract_tb(error.__traceback__)[-1].line)
+    return message if " " in message else f"{type(error).__name__} {message}"
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ The results of each checkpoint are a folder that is complete whenever it exists.
 same run's folder evaluates only the checkpoints that have none yet.
 """
 
+import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,13 @@ from robotrain_runtime.contract.failure import ERROR_PREFIX
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import policy
-from robotrain_workloads.lerobot_eval import evaluated_parts, followed_checkpoints, policy_checkpoints
+from robotrain_workloads.lerobot_eval import evaluated_parts, policy_checkpoints
 from robotrain_workloads.lerobot_eval.evaluated_parts import Evaluate, MakeProgress
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import summary
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
+POLL_SECONDS = 1.0
 PARTS_FOLDER = ".eval_checkpoints"
 """The folder, beside the results, of checkpoints that are evaluated already."""
 TABLE_FILE, TABLE_FOLDER = "checkpoints.json", "checkpoints"
@@ -57,7 +59,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
         )
         score = _score_checkpoint(_select(request, folder), parts_folder / folder.name, evaluate, progress)
         if score.error and request.grows_until and not folder.exists():
-            followed_checkpoints.note_removed(score.step)
+            note_removed(score.step)
             continue
         emit_event(score)
         print(f"checkpoint {score.step}: {score.error or _describe(score)}", flush=True)
@@ -110,7 +112,7 @@ def _list_checkpoints(request: EvaluationRequest, folder: Path) -> Iterator[tupl
     """Yield the folders of the checkpoints, and how many are known by then."""
     step_selection = request.checkpoints or checkpoint.ALL
     if request.grows_until:
-        yield from followed_checkpoints.follow_checkpoints(folder, step_selection, request.grows_until)
+        yield from follow_checkpoints(folder, step_selection, request.grows_until)
         return
     chosen_folders = policy_checkpoints.list_chosen(folder, step_selection)
     yield from ((folder, len(chosen_folders)) for folder in chosen_folders.values())
@@ -204,3 +206,51 @@ def _write_results(
                 evaluated_parts.link_files(part_folder, folder / TABLE_FOLDER / part_folder.name)
         rows = [collect_fields(score) for score in scores]
         result_files.write_json(folder / TABLE_FILE, {**table, "checkpoints": rows})
+
+
+def follow_checkpoints(
+    folder: Path, step_selection: str, end_file: Path, wait: Callable[[float], object] = time.sleep
+) -> Iterator[tuple[Path, int]]:
+    """Yield the complete checkpoints in a folder, each once, the lowest step first, and how many are known by then.
+
+    Which one is the last is only known at the end.
+
+    :param step_selection: as `checkpoint.select_steps` takes it.
+    :param end_file: the file that appears once the training has ended. If its folder is gone, nobody will write it.
+    """
+    done_steps = set[int]()
+    seen_steps = set[int]()
+    is_waiting = False
+    while True:
+        has_ended = end_file.exists() or not end_file.parent.is_dir()  # asked first: all that was saved is listed then
+        checkpoints = policy_checkpoints.list_sealed(policy_checkpoints.list_complete(folder))
+        chosen_steps = [
+            step
+            for step in checkpoint.select_steps(checkpoints, step_selection)
+            if has_ended or _is_selected(step, step_selection)
+        ]
+        for step in sorted(seen_steps - checkpoints.keys() - done_steps):
+            note_removed(step)
+            done_steps.add(step)
+        seen_steps |= {*chosen_steps}
+        if remaining_steps := [step for step in chosen_steps if step not in done_steps]:
+            done_steps.add(remaining_steps[0])
+            is_waiting = False
+            yield checkpoints[remaining_steps[0]], len(seen_steps)
+        elif has_ended:
+            return
+        else:
+            if not is_waiting:
+                print("waiting for the next checkpoint of the training", flush=True)
+            is_waiting = True
+            wait(POLL_SECONDS)
+
+
+def note_removed(step: int) -> None:
+    """Send a warning about a checkpoint that was removed before it had scores."""
+    note_text = f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
+    emit_event(Note(level="warning", text=note_text))
+
+
+def _is_selected(step: int, step_selection: str) -> bool:
+    return step_selection == checkpoint.ALL or step % int(step_selection) == 0

@@ -29,7 +29,6 @@ from robotrain_workloads.lerobot import (
     dataset_preparation,
     device,
     episode_numbers,
-    hub_cache,
     lineage,
     policy,
     policy_packages,
@@ -41,7 +40,7 @@ from robotrain_workloads.lerobot.lineage import START_MODES, get_dataset_name, r
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
 from robotrain_workloads.lerobot_eval import policy_checkpoints, references
-from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation, tasks
+from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, simulation
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.inputs.simulation import SCENES_ROLE
 from robotrain_workloads.lerobot_eval.parameters import choose_lock
@@ -205,10 +204,10 @@ def _get_output(document: JobDocument) -> Path:
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
     job, *reference_jobs = make_jobs(document, data, is_complete=True)
-    hub_cache.fill_cache(data, work, job.trusted)
+    run_setup.fill_cache(data, work, job.trusted)
     request = _make_request(job, data, work)
     compared_policies = [
-        dataclasses.replace(selection.find_policy(reference_job), role=references.ROLE)
+        dataclasses.replace(held_out.find_policy(reference_job), role=references.ROLE)
         for reference_job in reference_jobs
     ]
     file = dataclasses.replace(request, references=compared_policies).save(work)
@@ -254,7 +253,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         if source.role in START_MODES and source.kind == "local_path"
     }
     job = make_job(document, local_folders)
-    reference = selection.find_policy(job)
+    reference = held_out.find_policy(job)
     dataset_name = get_dataset_name(document)
     reference_uris = [lineage.format_source_uri(source) for source in references.list_references(document.sources)]
     params = {
@@ -290,7 +289,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     """Return the metadata of a registered policy."""
     job = make_job(document, data)
     parameters = document.parameters
-    reference = selection.find_policy(job)
+    reference = held_out.find_policy(job)
     model = job.known_model
     kind = model.kind if model else ""
     training_tags = _make_training_tags(job)
@@ -361,7 +360,7 @@ def _find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
 
 def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence if the datasets do not have an episode to replay, or to leave out."""
-    requested = job.parameters["replay_episodes"] or selection.ALL
+    requested = job.parameters["replay_episodes"] or held_out.ALL
     flag = held_out.REPLAY_EPISODES_FLAG
     datasets = lineage.list_dataset_sources(job.document)
     excluded = job.parameters[episode_numbers.EXCLUDED]
@@ -369,7 +368,7 @@ def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
-        requested_ranges = selection.parse_episodes(str(requested)) or []
+        requested_ranges = held_out.parse_episodes(str(requested)) or []
         episode_selection = None
         try:
             episode_selection = episode_numbers.select_episodes(requested_ranges, total) or None
@@ -394,10 +393,10 @@ def _find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield a sentence if it is not known which episodes a training held out."""
     flag, model, replay_episodes = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
     datasets = lineage.list_dataset_sources(job.document)
-    if replay_episodes != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
+    if replay_episodes != held_out.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
         return
     if reason := held_out.explain_unknown_split(job.folders[datasets[0]], model):
-        yield make_data_problem(f"{flag} {selection.HELD_OUT}: {reason}", f"{flag} {selection.ALL}")
+        yield make_data_problem(f"{flag} {held_out.HELD_OUT}: {reason}", f"{flag} {held_out.ALL}")
 
 
 def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:
@@ -405,7 +404,7 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
     parameters = job.parameters
     output = run_setup.resolve_output_folder(job.document, work)
     source = job.start_source
-    evaluated_policy = selection.find_policy(job)
+    evaluated_policy = held_out.find_policy(job)
     has_several = takes_any_policy(job.document)
     kept_policy = None
     if not parameters["builtin_policy"] and (parameters["keep_policy"] or parameters["register_model"]):
@@ -444,7 +443,9 @@ def _list_tasks(values: Mapping[str, Any]) -> list[str]:
     """Return the names of the chosen tasks; none for an environment's only one."""
     if values["env_tasks"] is None:
         return []
-    return tasks.select_tasks(values["env_tasks"], tasks.get_catalog(values["env"], values["lerobot_version"]))
+    return simulation.select_tasks(
+        values["env_tasks"], simulation.get_catalog(values["env"], values["lerobot_version"])
+    )
 
 
 def _can_link_policy(job: LerobotJob) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 from robotrain_runtime.process.stop import STOPPED_STATUS
@@ -20,13 +21,13 @@ from robotrain_workloads.lerobot import loaded_policy as loading
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_eval import checkpoint_scores, compared_policies, evaluated_parts, replay
-from robotrain_workloads.lerobot_eval.inputs import held_out, task_texts
+from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest, read_request
-from robotrain_workloads.lerobot_eval.kept_policies import KeptPolicies
-from robotrain_workloads.lerobot_eval.results import provenance, result_store
+from robotrain_workloads.lerobot_eval.results import evaluation, result_store
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
+Load = Callable[[EvaluationRequest], LoadedPolicy]
 ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
 
 
@@ -96,7 +97,7 @@ def evaluate(
         "step": policy.step,
         "sha256": result_store.digest_policy(loaded.folder) if loaded.folder else None,
     }
-    memory = provenance.GpuMemory(loaded)
+    memory = evaluation.GpuMemory(loaded)
     statistics = result_store.digest_statistics(root) if root else ""
     progress = make_progress(len(episodes) + (request.eval_episodes * max(len(request.tasks), 1) if request.env else 0))
     progress.start()
@@ -111,7 +112,7 @@ def evaluate(
         fps=fps,
         replayed=replayed,
         rolled=rolled,
-        packages=provenance.list_packages(),
+        packages=evaluation.list_packages(),
         peak_memory_mib=memory.measure_peak(),
     )
     progress.finish(evaluation_result)
@@ -144,7 +145,7 @@ def _run_replay(
 def _run_rollout(
     loaded: LoadedPolicy, request: EvaluationRequest, folder: Path, progress: EvaluationProgress
 ) -> RolloutResult:
-    words = task_texts.choose_description(
+    words = compatibility.choose_description(
         loaded.kind, loaded.folder, request.env, request.task_description, request.root
     )
     video_folder = folder / "videos" if request.record_video else None
@@ -157,6 +158,33 @@ def _run_rollout(
 def _handle_stop(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
     raise SystemExit(STOPPED_STATUS)
+
+
+class KeptPolicies:
+    """Loads each policy once; again only if the GPU had no room for all of them."""
+
+    def __init__(self, load: Load) -> None:
+        """Keep what `load` returns."""
+        self._load, self._kept = load, dict[Path | None, LoadedPolicy]()
+
+    def __call__(self, request: EvaluationRequest) -> LoadedPolicy:
+        """Return the policy of a request."""
+        folder = request.policy.folder
+        if folder not in self._kept:
+            if not _has_room():
+                self._kept.clear()
+                evaluated_parts.free_memory()
+            self._kept[folder] = self._load(request)
+        return self._kept[folder]
+
+
+def _has_room() -> bool:
+    """Return whether half of the GPU is free: as much as a policy may need in all."""
+    torch: Any = importlib.import_module("torch")
+    if not torch.cuda.is_available():
+        return True
+    free, total = torch.cuda.mem_get_info()
+    return bool(2 * free > total)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot_eval import references
-from robotrain_workloads.lerobot_eval.inputs import selection, simulation
+from robotrain_workloads.lerobot_eval.inputs import held_out, simulation
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
 from robotrain_workloads.lerobot_eval.simulation_rules import (
     ENVIRONMENT_SUGGESTIONS,
@@ -32,7 +32,7 @@ from robotrain_workloads.lerobot_eval.simulation_rules import (
     make_flag,
     make_unused_problem,
 )
-from robotrain_workloads.lerobot_options import option_names, package_options
+from robotrain_workloads.lerobot_options import option_names
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -182,10 +182,10 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         return
     episodes_text = redact(requested, max_length=LONGEST_VALUE)
     try:
-        selection.parse_episodes(requested)
+        held_out.parse_episodes(requested)
     except ValueError as error:
-        example_forms = (episode_numbers.EXAMPLE, selection.HELD_OUT, selection.ALL)
-        nearest_ways = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
+        example_forms = (episode_numbers.EXAMPLE, held_out.HELD_OUT, held_out.ALL)
+        nearest_ways = suggest_name(requested, (held_out.HELD_OUT, held_out.ALL), prefix=f"{flag} ")
         suggestions = nearest_ways or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(example_forms)}"),)
         yield make_problem(
             "value-invalid.episodes", *suggestions, given=episodes_text, flag=flag, why=format_error(error)
@@ -232,8 +232,8 @@ def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
     compared_options: tuple[str, ...] = (argument,)
     if job["packages"]:
         lerobot = versions.get_version(job["lerobot_version"])
-        compared_options, unchecked_names = package_options.split_options(compared_options, lerobot, is_known=True)
-        yield from package_options.warn_of_unchecked(unchecked_names)
+        compared_options, unchecked_names = option_names.separate_unchecked(compared_options, lerobot, is_known=True)
+        yield from option_names.warn_of_unchecked(unchecked_names)
     yield from option_names.check_names(compared_options, {}, OWNED_OPTIONS, json_prefix="policy.")
 
 

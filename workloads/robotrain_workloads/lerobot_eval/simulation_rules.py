@@ -13,7 +13,7 @@ from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot_eval.inputs import simulation, tasks
+from robotrain_workloads.lerobot_eval.inputs import simulation
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -81,7 +81,7 @@ def _check_scenes(job: "Job") -> Iterator[Problem]:
 def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
     """Require tasks that the environment has, where it has several."""
     env_tasks = job["env_tasks"]
-    catalog = tasks.get_catalog(env, job["lerobot_version"])
+    catalog = simulation.get_catalog(env, job["lerobot_version"])
     task_option = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
     if task_option and (needs_tasks or env_tasks is not None):
@@ -102,19 +102,19 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
         yield from _find_unknown_tasks(env, str(env_tasks), catalog)
 
 
-def _find_unknown_tasks(env: str, env_tasks: str, catalog: tasks.TaskCatalog) -> Iterator[Problem]:
+def _find_unknown_tasks(env: str, env_tasks: str, catalog: simulation.TaskCatalog) -> Iterator[Problem]:
     shown_value = redact(env_tasks, max_length=LONGEST_VALUE)
-    task_names = tasks.split_names(env_tasks)
+    task_names = simulation.split_names(env_tasks)
     if not catalog.tasks:
         ways = (suggest_leaving_out(TASKS_FLAG),)
         yield make_problem("option-without-effect.one-task", *ways, given=shown_value, env=env)
         return
-    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))}", "for example")
+    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or catalog.tasks[0]}", "for example")
     if not task_names:
         yield make_problem(
             "value-invalid.no-task",
             given=shown_value,
-            example_tasks=EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks)),
+            example_tasks=EXAMPLE_TASKS.get(env) or catalog.tasks[0],
         )
     task_summary = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups_text = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""

@@ -12,10 +12,8 @@ from robotrain_workloads import model_card, packages, publish_url
 from robotrain_workloads.lerobot import (
     adapter,
     backbones,
-    hub_cache,
     lineage,
     policy,
-    policy_card,
     policy_packages,
     policy_repositories,
     run_setup,
@@ -86,7 +84,7 @@ def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the merger's command. Raise OSError."""
     job = LerobotJob(document, data, is_complete=True)
-    hub_cache.fill_cache(data, work, job.trusted)
+    run_setup.fill_cache(data, work, job.trusted)
     assert job.start_source is not None
     base = policy_repositories.find_base(job)
     step = _read_step(data[job.start_source])
@@ -152,7 +150,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         tags={name: value for name, value in tags.items() if value},
         lineage={},
         describes=_describe_policy(job),
-        path_files=policy_card.PATH_FILES,
+        path_files=lineage.PATH_FILES,
     )
 
 
@@ -165,7 +163,7 @@ def _describe_policy(job: LerobotJob) -> dict[str, object]:
     sources = [("The adapter", job.start_source), ("Its base", base)]
     merged_lines = [f"- {name}: {model_card.format_source(source)}" for name, source in sources if source]
     sections = [
-        ("Use", policy_card.describe_use(document)),
+        ("Use", lineage.describe_use(document)),
         ("Merged", "\n".join(merged_lines)),
         ("Repeat the merge", model_card.format_job(document, MergeParameters)),
     ]
@@ -173,10 +171,10 @@ def _describe_policy(job: LerobotJob) -> dict[str, object]:
     return {
         "title": f"{document.run}: a LeRobot {kind} policy, an adapter merged into its base".replace("  ", " "),
         "metadata": {
-            "library_name": policy_card.LIBRARY,
+            "library_name": lineage.LIBRARY,
             "pipeline_tag": "robotics",
             "base_model": model_card.list_hub_names(origin, backbones.BACKBONE_ROLE if base else "policy"),
-            "tags": [policy_card.LIBRARY, "robotics", *([kind] if kind else [])],
+            "tags": [lineage.LIBRARY, "robotics", *([kind] if kind else [])],
         },
         "sections": [list(section) for section in sections],  # as JSON has them, for a later registration
         "is_resumable": False,

@@ -18,18 +18,17 @@ from robotrain_workloads.lerobot.options_list import find_default, load_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import make_option_problem
 
-COMPARISONS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
-    "<=": (operator.le, "at most"),
-    "<": (operator.lt, "less than"),
-    ">=": (operator.ge, "at least"),
-    ">": (operator.gt, "more than"),
-    "==": (operator.eq, ""),
-    "!=": (operator.ne, "something else than"),
-    "multiple-of": (lambda value, other: value % other == 0, "a multiple of"),
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "multiple-of": lambda value, other: value % other == 0,
 }
-"""By operator: what it compares, and how a sentence says that an option must be so."""
-LISTED, HALVED, DISTINCT, SET, UNSET = "in", "halved-for-each-of", "distinct", "set", "unset"
-START = "start"
+LISTED, SET, UNSET = "in", "set", "unset"
+START = "a-policy-to-start-from"
 
 
 class Term(NamedTuple):
@@ -43,6 +42,8 @@ class Term(NamedTuple):
 class Rule(NamedTuple):
     """What LeRobot requires of options."""
 
+    text: str
+    """As people read it."""
     requirement: Term
     condition: Term | None
     """When it does; None for always."""
@@ -58,7 +59,7 @@ def parse_rule(text: str) -> Rule:
     """Return the rule in a text."""
     sentence, _, suggestion = text.partition(" -> ")
     requirement, _, condition = sentence.partition(" if ")
-    return Rule(Term(*requirement.split()), Term(*condition.split()) if condition else None, suggestion)
+    return Rule(sentence, Term(*requirement.split()), Term(*condition.split()) if condition else None, suggestion)
 
 
 @functools.cache
@@ -171,11 +172,7 @@ class OptionValues:
             return absent
         if term.operator == LISTED:
             return value in term.value.split(",")
-        if term.operator == DISTINCT:
-            return len(value) == len({*value})
-        if term.operator == HALVED:
-            return bool(value % 2 ** len(self.find_value(prefix + term.value)) == 0)
-        compare = COMPARISONS[term.operator][0]
+        compare = COMPARISONS[term.operator]
         other = self.read_operand(term.value, prefix)
         return all(compare(item, other) for item in (value if isinstance(value, list) else [value]))
 
@@ -185,31 +182,14 @@ class OptionValues:
         return self.find_value(prefix + text) if is_option else read_known(text)
 
     def explain(self, rule: Rule, prefix: str) -> str:
-        """Return a rule as a sentence, with the values of the options that are not typed."""
-        condition = f" if {_name_condition(rule.condition, prefix)}" if rule.condition else ""
-        return f"{self._describe(rule.requirement, prefix)}{condition}."
-
-    def _describe(self, term: Term, prefix: str) -> str:
-        name = "a policy to start from" if term.name == START else f"--{prefix}{term.name}"
-        if term.operator == SET:
-            return f"It needs {name}"
-        if term.operator == UNSET:
-            return f"It has no {name}"
-        if term.operator == LISTED:
-            return f"{name} must be {term.value.replace(',', ' or ')}"
-        if term.operator == DISTINCT:
-            return f"{name} must not have a number twice"
-        words = COMPARISONS[term.operator][1] if term.operator in COMPARISONS else "divisible by 2 for each number of"
-        if not self.options.list_fields(prefix + term.value, self.types):
-            return f"{name} must be {words} {term.value}".replace("  ", " ")
-        return f"{name} must be {words} --{prefix}{term.value}, which is {self.find_value(prefix + term.value)}"
-
-
-def _name_condition(term: Term, prefix: str) -> str:
-    if term.operator == SET:
-        return f"--{prefix}{term.name} is given"
-    words = COMPARISONS[term.operator][1] if term.operator in COMPARISONS else ""
-    return f"--{prefix}{term.name} is {words} {term.value.replace(',', ' or ')}".replace("  ", " ")
+        """Return what a rule requires, with the values of the options that are not typed."""
+        options = [
+            name
+            for name in rule.list_names()
+            if self.options.list_fields(prefix + name, self.types) and prefix + name not in self.typed
+        ]
+        values = "".join(f", {name} is {self.find_value(prefix + name)}" for name in options)
+        return f"LeRobot requires {rule.text}{values}."
 
 
 def _check_weights(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[Problem]:

@@ -1,7 +1,6 @@
 """`lerobot-train` in the container: environment, problems with inputs, LeRobot's options, and where it publishes."""
 
 import importlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,16 +30,13 @@ from robotrain_workloads.lerobot import (
     dataset_shares,
     device,
     episode_numbers,
-    feature_renames,
-    hub_cache,
     image_weights,
     lineage,
     parameters,
     policy,
-    policy_card,
+    policy_features,
     policy_packages,
     policy_repositories,
-    precision,
     run_setup,
     start_check,
     versions,
@@ -49,8 +45,6 @@ from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import (
-    adapter_options,
-    card,
     implied_inputs,
     predicted_policy,
     published_checkpoints,
@@ -60,7 +54,8 @@ from robotrain_workloads.lerobot_train import (
     wandb,
     worker_count,
 )
-from robotrain_workloads.lerobot_train.frames import frame_options
+from robotrain_workloads.lerobot_train.frames import frame_plan
+from robotrain_workloads.lerobot_train.request import TrainingRequest
 from robotrain_workloads.nodes import node_launch
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
@@ -143,8 +138,8 @@ def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     yield from image_weights.find_problems(job)
     if root:
         yield from comparison.find_problems(job)
-    yield from adapter_options.find_problems(job)
-    yield from (f"{title}\n{', or '.join(ways)}" for title, ways in precision.find_problems(job))
+    yield from trainer_options.find_problems(job)
+    yield from (f"{title}\n{', or '.join(ways)}" for title, ways in trainer_options.find_precision_problems(job))
 
 
 def _find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
@@ -197,7 +192,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     mismatches = list(_find_mismatches(job)) if document.parameters["bags"] else []  # which are not known before
     if mismatches:
         raise JobFailed("; ".join(map(summarize_problem, mismatches)), EXIT_PREFLIGHT, "data")
-    hub_cache.fill_cache(data, work, job.trusted)
+    run_setup.fill_cache(data, work, job.trusted)
     output = run_setup.resolve_output_folder(document, work)
     recovered_start, notes = resume.recover_earlier_attempt(job, output)
     if recovered_start:
@@ -206,8 +201,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         raise job.start_error
     else:
         warnings = (Note(level="warning", text=text) for text in _list_warnings(job))
-        renames = feature_renames.parse_renames(job.parameters)
-        rename_notes = feature_renames.list_notes(renames, job.start.settings, job.model)
+        renames = policy_features.parse_renames(job.parameters)
+        rename_notes = policy_features.list_notes(renames, job.start.settings, job.model)
         notes = (*notes, *resume.list_notes(job), *warnings, *rename_notes)
     workers = worker_count.choose_worker_count(job)
     user_options = image_weights.list_read_options(job)
@@ -218,8 +213,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     root = job.root or Path()
     options = trainer_options.make_options(job, root, output, workers.processes, dataset.compute_frame_tolerance(root))
-    loading = ["--loads-alone"] if workers.loads_alone else []
-    words = [*_make_launcher_arguments(job), *loading, "--", *options, *wandb_options, *user_options]
+    request = make_request(job, loads_alone=workers.loads_alone).dump()
+    words = [*_make_launcher_words(job), request, "--", *options, *wandb_options, *user_options]
     return WorkCommand(
         arguments=(*node_launch.make_arguments(document, work, words),),
         environ={**make_environ(document, work), **node_launch.make_environ(document)},
@@ -278,59 +273,57 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         description=tracking.describe_model(job),
         tags=tracking.make_model_tags(job),
         lineage=tracking.make_lineage(document),
-        describes=card.describe_policy(job),
-        path_files=policy_card.PATH_FILES,
+        describes=tracking.describe_policy(job),
+        path_files=lineage.PATH_FILES,
         hands_over=scored_checkpoints,
         saved_steps=published_checkpoints.list_saved_steps(job) if scored_checkpoints else (),
     )
 
 
-def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
-    job_parameters, model, start = job.parameters, job.model, job.start
-    if (ranks := _count_ranks(job.document)) == 1:
+def _make_launcher_words(job: LerobotJob) -> Iterator[str]:
+    if _count_ranks(job.document) == 1:
         yield from ("-m", LAUNCHER)
     else:
-        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={job_parameters['num_gpus']}")
-        yield from (f"--mixed-precision={job_parameters['mixed_precision'] or FULL_PRECISION}", "--")
-    yield from ("--device", str(job_parameters["device"]))
-    if ranks > 1:
-        yield from (f"--nodes={job_node.count_nodes(job.document)}", f"--ranks={ranks}")
-        yield f"--batch={job_parameters['batch_size']}"
-    if model.section == versions.REWARD_MODELS:
-        yield f"--trains={model.prefix}"
-    if start.step:
-        yield f"--first={start.step}"
-    if start.mode == "weights":
-        yield "--new-processors"
-    yield from adapter_options.make_launcher_arguments(job)
+        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={job.parameters['num_gpus']}")
+        yield from (f"--mixed-precision={job.parameters['mixed_precision'] or FULL_PRECISION}", "--")
+
+
+def make_request(job: LerobotJob, *, loads_alone: bool = False) -> TrainingRequest:
+    """Return what the launcher is asked for."""
+    job_parameters, model, start = job.parameters, job.model, job.start
     weights = image_weights.find_needed(job) if start.mode == "scratch" else ""
-    if weights and (source := image_weights.find_source(job.folders, weights)):
-        yield from ("--weights", str(image_weights.find_file(job.folders[source])), f"--weights-name={weights}")
-        if source.kind != backbones.TORCHVISION_KIND:
-            yield "--given-weights"
-    if model.facts.reads_task:
-        yield "--reads-task"
-    if excluded := job_parameters[episode_numbers.EXCLUDED]:
-        yield f"{episode_numbers.EXCLUDE_FLAG}={excluded}"
-    yield from dataset_shares.make_launcher_options(job_parameters, job.sources)
+    weights_source = image_weights.find_source(job.folders, weights) if weights else None
+    base_policy = trainer_options.find_base(job)
     has_own_statistics = start.mode == "checkpoint" and model.section == versions.POLICIES
-    if statistics_needs.are_computed(job_parameters, job.sources) and not has_own_statistics:
-        yield "--computed-statistics"
-        if statistics_needs.normalizes_relative_actions(job):
-            yield "--relative-statistics"
-    if read_numbers := statistics_needs.list_read_numbers(job):
-        yield f"--read-numbers={json.dumps(read_numbers)}"
-    if settings := frame_options.make_settings(job):
-        yield f"--frame-cache={json.dumps(settings)}"
-    if job.document.placement.cores_option:
-        yield f"--cores-option={job.document.placement.cores_option}"
-    if job_parameters["stop_after_no_improvement"]:
-        yield f"--stop-after={job_parameters['stop_after_no_improvement']}"
-    if job_parameters["allow_non_finite"]:
-        yield "--allow-non-finite"
-    if not tracking.name_type(job_parameters):  # the job names none, and its start could not be read before
-        yield f"--tag=lerobot.{model.parameter}={model.kind}"
-    yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(job.folders).items())
+    is_computed = statistics_needs.are_computed(job_parameters, job.sources) and not has_own_statistics
+    is_named = bool(tracking.name_type(job_parameters))  # else its start could not be read before
+    own_tags = {} if is_named else {f"lerobot.{model.parameter}": model.kind}
+    return TrainingRequest(
+        device=str(job_parameters["device"]),
+        trains=model.prefix,
+        weights=str(image_weights.find_file(job.folders[weights_source])) if weights_source else "",
+        weights_name=weights if weights_source else "",
+        given_weights=weights_source is not None and weights_source.kind != backbones.TORCHVISION_KIND,
+        first=start.step,
+        loads_alone=loads_alone,
+        allow_non_finite=bool(job_parameters["allow_non_finite"]),
+        base=str(base_policy[1]) if base_policy else "",
+        base_reference=base_policy[0]._asdict() if base_policy else {},
+        new_processors=start.mode == "weights",
+        reads_task=model.facts.reads_task,
+        exclude_episodes=str(job_parameters[episode_numbers.EXCLUDED] or ""),
+        computed_statistics=is_computed,
+        relative_statistics=is_computed and statistics_needs.normalizes_relative_actions(job),
+        mixture=dataset_shares.list_shares(job_parameters, job.sources),
+        read_numbers=statistics_needs.list_read_numbers(job),
+        frame_cache=frame_plan.make_settings(job),
+        stop_after=int(job_parameters["stop_after_no_improvement"] or 0),
+        cores_option=job.document.placement.cores_option,
+        nodes=job_node.count_nodes(job.document),
+        ranks=_count_ranks(job.document),
+        batch=int(job_parameters["batch_size"]),
+        tags={**own_tags, **lineage.make_parent_tags(job.folders)},
+    )
 
 
 def _count_ranks(document: JobDocument) -> int:

@@ -1,6 +1,5 @@
 """The episodes that LeRobot's trainer reads, and whether some are held out: options that the dataset itself decides."""
 
-import argparse
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import dataset, dataset_preparation, device, episode_numbers, file_formats
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
+from robotrain_workloads.lerobot_train.request import TrainingRequest
 
 SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
 
@@ -75,31 +75,29 @@ def hold_out_whole_bags(
     return [f"{SPLIT_OPTION}={(count - 0.5) / len(owners):.9f}"] if count else [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
-def choose_episode_order(
-    root: Path, arguments: Sequence[str], launcher_options: argparse.Namespace
-) -> Collection[int] | None:
+def choose_episode_order(root: Path, arguments: Sequence[str], request: TrainingRequest) -> Collection[int] | None:
     """Return the episodes that are read, in the order of which the last ones are held out; None for LeRobot's own.
 
     Those of a mixture have an order of ours, which a later attempt finds in the configuration of its checkpoint.
     """
     chosen_episodes = parse_episodes(arguments)
-    if not launcher_options.mixture or launcher_options.first:
+    if not request.mixture or request.first:
         return chosen_episodes
-    mixture_episodes = _read_mixture_episodes(root, launcher_options)
+    mixture_episodes = _read_mixture_episodes(root, request)
     return mixture_episodes.order(chosen_episodes, read_held_out_part(arguments)) or chosen_episodes
 
 
-def note_mixture_split(root: Path, arguments: Sequence[str], launcher_options: argparse.Namespace) -> None:
+def note_mixture_split(root: Path, arguments: Sequence[str], request: TrainingRequest) -> None:
     """Tell how many episodes of each dataset are held out. Raise SystemExit with a sentence if all of one are."""
     held_out_part = read_held_out_part(arguments)
-    episode_order = choose_episode_order(root, arguments, launcher_options)
-    text = _read_mixture_episodes(root, launcher_options).describe_split(episode_order, held_out_part)
+    episode_order = choose_episode_order(root, arguments, request)
+    text = _read_mixture_episodes(root, request).describe_split(episode_order, held_out_part)
     if held_out_part and device.is_first_rank():
         emit_event(Note(level="info", text=f"episodes held out for val/loss: {text}"))
 
 
-def _read_mixture_episodes(root: Path, launcher_options: argparse.Namespace) -> MixtureEpisodes:
-    return MixtureEpisodes(root, [name for name, _ in launcher_options.mixture])
+def _read_mixture_episodes(root: Path, request: TrainingRequest) -> MixtureEpisodes:
+    return MixtureEpisodes(root, [name for name, _ in request.mixture])
 
 
 def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) -> list[str]:

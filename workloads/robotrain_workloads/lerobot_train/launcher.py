@@ -1,6 +1,5 @@
-"""Run LeRobot's trainer in this process: `python -m robotrain_workloads.lerobot_train.launcher … -- OPTIONS`."""
+"""Run LeRobot's trainer in this process: `python -m robotrain_workloads.lerobot_train.launcher REQUEST -- OPTIONS`."""
 
-import argparse
 import functools
 import importlib
 import multiprocessing
@@ -20,9 +19,9 @@ from robotrain_workloads.lerobot import (
     device,
     episode_numbers,
     ffmpeg_libraries,
-    hub_cache,
     policy,
     policy_packages,
+    run_setup,
     warm_up,
 )
 from robotrain_workloads.lerobot.options import (
@@ -37,21 +36,21 @@ from robotrain_workloads.lerobot_train.completed_options import (
     get_dataset_folder,
     remove_empty_output,
 )
-from robotrain_workloads.lerobot_train.early_stop import TrainingEnded
 from robotrain_workloads.lerobot_train.episode_options import parse_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
-from robotrain_workloads.lerobot_train.launcher_options import parse_launcher_options
+from robotrain_workloads.lerobot_train.request import TrainingRequest, parse_request
 from robotrain_workloads.lerobot_train.trainer_installation import install_changes, install_monitor
+from robotrain_workloads.lerobot_train.trainer_monitor import TrainingEnded
 from robotrain_workloads.lerobot_training import process_group
 from robotrain_workloads.lerobot_training.process_group import (
     GroupStop,
     NodesStop,
     ProcessAgreement,
+    RankStore,
     SingleProcessStop,
     StopHandler,
 )
 from robotrain_workloads.nodes.node_group import read_group
-from robotrain_workloads.nodes.rank_store import RankStore
 
 TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
@@ -168,46 +167,42 @@ def _prepare_training(options: Sequence[str]) -> None:
 
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     """Run the trainer. Raise SystemExit with a sentence, or with the exit code of a trainer that was stopped."""
-    separator = arguments.index("--")
-    launcher_options = parse_launcher_options(arguments[:separator])
-    options = arguments[separator + 1 :]
-    if device.is_first_rank() and launcher_options.tag:
-        emit_event(Track(tags=dict(tag.split("=", 1) for tag in launcher_options.tag)))
+    request, options = parse_request(arguments[0]), arguments[2:]
+    if device.is_first_rank() and request.tags:
+        emit_event(Track(tags=request.tags))
     if isinstance(stop_handler, NodesStop):
-        stop_handler.require_same_start(launcher_options.first)
-    if launcher_options.first >= int(get_option_value(options, "--steps") or 1):  # an earlier attempt finished
+        stop_handler.require_same_start(request.first)
+    if request.first >= int(get_option_value(options, "--steps") or 1):  # an earlier attempt finished
         return
     if device.is_first_rank() and TRAINER not in sys.modules:
         print(warm_up.LOADING, flush=True)
     with quick_imports():
-        options = complete_options(options, launcher_options, stop_handler)
-        if not launcher_options.first:
+        options = complete_options(options, request, stop_handler)
+        if not request.first:
             remove_empty_output(options)
         sys.argv = ["lerobot-train", *options]  # LeRobot reads it several times
         module = _import_trainer()
         policy_packages.register_policies(find_policy_type(options))
-    install_changes(module, options, launcher_options)
+    install_changes(module, options, request)
     explain_refusals(options)
-    monitor = install_monitor(module, options, launcher_options, stop_handler)
+    monitor = install_monitor(module, options, request, stop_handler)
     data_errors.guard_frames()
     root = get_dataset_folder(options)
     try:
-        with frame_cache.start(root, options, launcher_options.frame_cache):
+        with frame_cache.start(root, options, request.frame_cache):
             module.main()
     except TrainingEnded:
         pass
     except Exception as error:
-        if sentence := _explain_trainer_error(error, launcher_options, options, root):
-            raise WorkFailed(f"{episode_numbers.keep_excluded(sentence, launcher_options.exclude_episodes)}") from error
+        if sentence := _explain_trainer_error(error, request, options, root):
+            raise WorkFailed(f"{episode_numbers.keep_excluded(sentence, request.exclude_episodes)}") from error
         raise
     finally:
         _kill_workers()
     monitor.require_finite_loss()
 
 
-def _explain_trainer_error(
-    error: Exception, launcher_options: argparse.Namespace, options: Sequence[str], root: Path
-) -> str:
+def _explain_trainer_error(error: Exception, request: TrainingRequest, options: Sequence[str], root: Path) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
 
     def find_unreadable_episodes() -> data_errors.UnreadableEpisodes:
@@ -217,10 +212,10 @@ def _explain_trainer_error(
 
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
-    return hub_cache.explain_missing_repository(error) or data_errors.explain_reading_error(
+    return run_setup.explain_missing_repository(error) or data_errors.explain_reading_error(
         error,
         root,
-        lambda: find_problems(launcher_options, options, root),
+        lambda: find_problems(request, options, root),
         find_unreadable_episodes,
     )
 

@@ -7,18 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot import (
-    adapter,
-    backbones,
-    dataset,
-    feature_renames,
-    file_formats,
-    policy,
-    policy_features,
-)
+from robotrain_workloads.lerobot import adapter, backbones, dataset, file_formats, policy, policy_features
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.start_check import FEATURE_OPTIONS
-from robotrain_workloads.lerobot_train import adapter_options
+from robotrain_workloads.lerobot_train import trainer_options
 
 
 def write_description(job: LerobotJob, folder: Path) -> None:
@@ -58,8 +50,8 @@ def _predict_processor_steps(job: LerobotJob) -> list[Any]:
     with suppress(OSError, ValueError):
         saved_steps = file_formats.read_json_object(path).get("steps") if path.is_file() else None
         steps = [step for step in saved_steps if isinstance(step, dict)] if isinstance(saved_steps, list) else []
-        other_steps = [step for step in steps if step.get("registry_name") != feature_renames.RENAME_STEP]
-        return [{"registry_name": feature_renames.RENAME_STEP, "config": {"rename_map": job.renames}}, *other_steps]
+        other_steps = [step for step in steps if step.get("registry_name") != policy_features.RENAME_STEP]
+        return [{"registry_name": policy_features.RENAME_STEP, "config": {"rename_map": job.renames}}, *other_steps]
     return []
 
 
@@ -69,7 +61,7 @@ def _describe_adapter(job: LerobotJob, folder: Path) -> bool:
     Raise OSError or ValueError.
     """
     source = job.start_source
-    if source is None or not adapter_options.trains_adapter(job):
+    if source is None or not trainer_options.trains_adapter(job):
         return False
     if adapter.is_adapter(job.start.settings):
         for name in (adapter.CONFIG_FILE, adapter.BASE_FILE):
@@ -81,6 +73,6 @@ def _describe_adapter(job: LerobotJob, folder: Path) -> bool:
         base = base._replace(uri=source.uri)
     if not adapter.format_source(base):
         return False
-    (folder / adapter.CONFIG_FILE).write_text(json.dumps({"peft_type": adapter_options.LORA}), encoding="utf-8")
+    (folder / adapter.CONFIG_FILE).write_text(json.dumps({"peft_type": trainer_options.LORA}), encoding="utf-8")
     adapter.save_base(folder, base)
     return True

@@ -18,7 +18,7 @@ from robotrain_runtime.contract.parameter import get_parameters, list_flags
 from robotrain_runtime.contract.problem import make_data_problem
 
 from robotrain_workloads import bag_parameters, publish_url
-from robotrain_workloads.lerobot import precision, start, versions
+from robotrain_workloads.lerobot import start, versions
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot.options import split_options
@@ -29,9 +29,9 @@ from robotrain_workloads.lerobot.trained_model import (
     choose_learning_rate,
     make_model,
 )
-from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
-from robotrain_workloads.lerobot_train.frames import frame_options
-from robotrain_workloads.lerobot_train.schedule_options import DECAY_STEPS
+from robotrain_workloads.lerobot_train import parameters, trainer_options
+from robotrain_workloads.lerobot_train.frames import frame_plan
+from robotrain_workloads.lerobot_train.trainer_options import DECAY_STEPS
 from robotrain_workloads.option_kinds import make_option_problem
 from robotrain_workloads.packages import WITH_FLAG
 
@@ -128,7 +128,7 @@ def check_rates(job: LerobotJob) -> Iterator[Problem]:
 
 def check_precision(job: LerobotJob) -> Iterator[Problem]:
     """Require a number format that what is trained takes, if its type is known."""
-    for title, ways in precision.find_problems(job):
+    for title, ways in trainer_options.find_precision_problems(job):
         yield make_problem(
             "device-cannot", *map(Suggestion, ways), given=str(job.parameters["mixed_precision"]), title=title
         )
@@ -145,15 +145,17 @@ def check_options(job: LerobotJob) -> Iterator[Problem]:
 
 
 def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
-    from robotrain_workloads.lerobot_options import option_names, option_rules, package_options
+    from robotrain_workloads.lerobot_options import option_names, option_rules
 
     model, starts, arguments = job.model, job.start_source is not None, job.arguments
     chosen_type = {model.prefix: model.kind} if job.known_model else {}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     version = job.parameters["lerobot_version"]
     if job.parameters["packages"] and not (chosen_type and model.is_known):
-        arguments, unchecked_options = package_options.split_options(arguments, model.lerobot, is_known=not chosen_type)
-        yield from package_options.warn_of_unchecked(unchecked_options)
+        arguments, unchecked_options = option_names.separate_unchecked(
+            arguments, model.lerobot, is_known=not chosen_type
+        )
+        yield from option_names.warn_of_unchecked(unchecked_options)
         chosen_type = chosen_type if model.is_known else {}
     yield from option_names.check_names(arguments, chosen_type, reported_elsewhere, version, job.json_prefix)
     if starts and not chosen_type:  # its type's rules are looked at once its configuration is here
@@ -216,12 +218,12 @@ def check_rename(job: LerobotJob) -> Iterator[Problem]:
 def check_adapter(job: LerobotJob) -> Iterator[Problem]:
     """Require a policy to start from with --lora-rank, one way to say it, and modules that LeRobot knows."""
     rank = job.parameters["lora_rank"]
-    options = adapter_options.read_given(job)
-    flag = adapter_options.RANK_FLAG
+    options = trainer_options.read_given(job)
+    flag = trainer_options.RANK_FLAG
     if rank is None and not options:
         return
-    repeated_names = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in options]
-    repeated_options = [f"{adapter_options.PREFIX}{name}={options[name]}" for name in repeated_names]
+    repeated_names = [name for name in (trainer_options.METHOD, trainer_options.RANK) if name in options]
+    repeated_options = [f"{trainer_options.PREFIX}{name}={options[name]}" for name in repeated_names]
     if rank is not None and repeated_options:
         yield make_problem(
             "options-conflict.said-twice",
@@ -236,8 +238,8 @@ def check_adapter(job: LerobotJob) -> Iterator[Problem]:
         yield make_problem("option-without-effect.no-start", suggest_leaving_out(flag), where=flag, given=str(rank))
     model = job.known_model if any(source.role in NEW_START_ROLES for source in job.sources) else None
     is_known = model is None or model.facts.adapter_modules or model.section == versions.REWARD_MODELS
-    if model and not is_known and adapter_options.MODULES not in options:
-        title, way = adapter_options.explain_unknown_modules(model)
+    if model and not is_known and trainer_options.MODULES not in options:
+        title, way = trainer_options.explain_unknown_modules(model)
         yield make_problem(
             "adapter-modules-unknown",
             where=flag if rank is not None else "--",
@@ -290,7 +292,7 @@ def check_keep(job: LerobotJob) -> Iterator[Problem]:
 def check_frame_cache(job: LerobotJob) -> Iterator[Problem]:
     """Require --frame-cache with --frame-cache-size."""
     size = job.parameters["frame_cache_size"]
-    if size is not None and job.parameters["frame_cache"] == frame_options.OFF:
+    if size is not None and job.parameters["frame_cache"] == frame_plan.OFF:
         yield make_problem(
             "option-without-effect.frame-cache-size",
             Suggestion("--frame-cache auto", "keeps the frames if all fit"),

@@ -1,21 +1,26 @@
-"""Metadata of a training's tracking run and registered model. Names: contract, section D.4."""
+"""Metadata of a training: its tracking run, its registered model, the model's card. Names: contract, section D.4."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
-from robotrain_workloads import packages
+from robotrain_workloads import model_card, packages
 from robotrain_workloads.dataset_check import statistics_needs
 from robotrain_workloads.lerobot import dataset_preparation, episode_numbers, lineage, start
+from robotrain_workloads.lerobot.adapter import Base
+from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.dataset_shares import MIXTURE
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import format_options
-from robotrain_workloads.lerobot_train import adapter_options
+from robotrain_workloads.lerobot_train import trainer_options
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
+CARD_STARTS = {"policy": "Fine-tuned from", "init_policy": "Started with the weights of", "resume": "Resumed from"}
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
 """Short names of dataset kinds, in the tag `source`."""
@@ -35,7 +40,7 @@ MODEL_URI_FORMS = (
 def describe_model(job: LerobotJob) -> str:
     """Return a description for people."""
     document, parameters, start = job.document, job.parameters, job.start_source
-    tags = adapter_options.make_tags(job)
+    tags = trainer_options.make_tags(job)
     adapter_words = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
     noun = "reward model" if parameters.get("reward_model") else "policy"
     kind = " ".join((*adapter_words, *name_type(parameters).values(), noun))
@@ -69,7 +74,7 @@ def make_model_tags(job: LerobotJob) -> dict[str, str]:
         **base_tags,
         **packages.describe(document),
         **lineage.make_parent_tags(job.folders),
-        **adapter_options.make_tags(job),
+        **trainer_options.make_tags(job),
     }
     return {name: value for name, value in tags.items() if value}
 
@@ -178,3 +183,49 @@ def parse_registered_model(source: JobSource) -> dict[str, str]:
     uri = f"{source.uri.removesuffix('/latest')}/{source.pin}" if source.uri.endswith("/latest") else source.uri
     match = next((candidate for pattern in MODEL_URI_FORMS if (candidate := re.fullmatch(pattern, uri))), None)
     return match.groupdict() if match else {}
+
+
+def describe_policy(job: LerobotJob) -> dict[str, object]:
+    """Return the fields of the policy's description."""
+    document, sources = job.document, job.sources
+    kind = next(iter(name_type(job.parameters).values()), "policy")
+    adapter_tags, base = trainer_options.make_tags(job), None
+    if adapter_tags:
+        base = Base()
+        with suppress(OSError, ValueError):
+            base = (trainer_options.find_base(job) or (base,))[0]
+    sections = [("Use", lineage.describe_use(document, base)), ("Data", _describe_data(document))]
+    if base:
+        facts = f"{adapter_tags['adapter']}, rank {adapter_tags['adapter_rank']}"
+        adapter_text = f"An adapter ({facts}), not a whole policy. Its base: {lineage.format_base(base)}."
+        sections.append(("Adapter", adapter_text))
+    if start := job.start_source:
+        sections.append(("Start", f"{CARD_STARTS[start.role]} {model_card.format_source(start)}."))
+    sections.append(("Repeat the training", model_card.format_job(document, TrainParameters)))
+    return {
+        "title": f"{document.parameters['job_name']}: a LeRobot {kind}{' policy' * (kind != 'policy')}",
+        "metadata": {
+            "library_name": lineage.LIBRARY,
+            "pipeline_tag": "robotics",
+            **_name_base_model(document, base),
+            "datasets": model_card.list_hub_names(sources, "dataset"),
+            "tags": [lineage.LIBRARY, "robotics", kind],
+        },
+        "sections": [list(section) for section in sections],  # as JSON has them, for a later registration
+        "metrics": {"train/loss": "training loss", "val/loss": "validation loss"},
+    }
+
+
+def _name_base_model(document: JobDocument, base: Base | None) -> dict[str, object]:
+    """Return what the Hub shows as the origin of the model; an adapter has its base, not what it went on from."""
+    if base is None:
+        return {"base_model": model_card.list_hub_names(document.sources, "policy", "init_policy", "resume")}
+    return {"base_model": [base.uri], "base_model_relation": "adapter"} if base.kind == HUB_KIND else {}
+
+
+def _describe_data(document: JobDocument) -> str:
+    lines = [f"- {model_card.format_source(source)}" for source in lineage.list_dataset_sources(document)]
+    digest = lineage.make_dataset_tags(document)["dataset_lineage_sha256"]
+    lines += [f"- shares of the samples, in this order: {shares}" for shares in lineage.list_shares(document)]
+    lines += [f"- without the episodes {excluded}" for excluded in lineage.list_excluded(document)]
+    return "\n".join((*lines, f"- digest of kind, address and revision: `{digest}`"))

@@ -1,72 +1,121 @@
 """What the launcher puts into LeRobot's trainer before it trains: statistics, mixtures, weights and its monitor."""
 
-import argparse
+import functools
+import importlib
 import json
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.exit_status import WorkFailed
-from robotrain_workloads.lerobot import device, training_history
-from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
-from robotrain_workloads.lerobot.feature_renames import RENAME_OPTION
+from robotrain_workloads.lerobot import adapter, device, training_history
+from robotrain_workloads.lerobot.adapter import Base
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot.training_history import PolicyTraining
+from robotrain_workloads.lerobot.policy import MODEL_FOLDER
+from robotrain_workloads.lerobot.policy_features import RENAME_OPTION
+from robotrain_workloads.lerobot.training_history import PolicyTraining, read_dataset_texts
 from robotrain_workloads.lerobot_train import trainer_fixes, wandb
-from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.completed_options import get_dataset_folder
 from robotrain_workloads.lerobot_train.data_wait import DataWait
-from robotrain_workloads.lerobot_train.early_stop import EarlyStop
 from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, choose_episode_order, parse_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
-from robotrain_workloads.lerobot_train.loading_state import LoadingState
-from robotrain_workloads.lerobot_train.random_draws import RandomDraws
-from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
+from robotrain_workloads.lerobot_train.loading_state import LoadingState, RandomDraws
+from robotrain_workloads.lerobot_train.request import TrainingRequest
+from robotrain_workloads.lerobot_train.trainer_monitor import EarlyStop, TrainerMonitor
 from robotrain_workloads.lerobot_training import weights_file
 from robotrain_workloads.lerobot_training.process_group import StopHandler
 
 
-def install_changes(module: Any, options: Sequence[str], launcher_options: argparse.Namespace) -> None:
+class BasePolicy:
+    """A base, by its reference and by its folder on this machine."""
+
+    def __init__(self, folder: Path, reference: Mapping[str, Any]) -> None:
+        """Begin to compute the digest of its weights. `reference`: the fields of a `Base`."""
+        self._folder = folder
+        self._base = Base(**reference)
+        self._measuring = threading.Thread(target=self._measure, daemon=True)
+
+    def install(self, trainer: ModuleType) -> None:
+        """Let the trainer read the base from its folder, and save adapters that name it by its reference."""
+        self._measuring.start()  # of gigabytes it takes a while, and is needed when the first checkpoint is saved
+        _locate_base(self._folder)
+        save = trainer.save_checkpoint
+        vars(trainer)["save_checkpoint"] = functools.wraps(save)(functools.partial(self.save, save))
+
+    def _measure(self) -> None:
+        self._base = adapter.measure_base(self._base, self._folder)
+
+    def save(self, save: Callable[..., Any], *, checkpoint_dir: Path, cfg: Any, **kwargs: Any) -> Any:
+        """Save a checkpoint that names no folder of this machine as its base. Raise OSError."""
+        if self._measuring.is_alive():
+            self._measuring.join()
+        if not self._base.sha256:  # the thread failed
+            self._measure()
+        path, cfg.policy.pretrained_path = cfg.policy.pretrained_path, None
+        try:
+            save_result = save(checkpoint_dir=checkpoint_dir, cfg=cfg, **kwargs)
+        finally:
+            cfg.policy.pretrained_path = path
+        adapter.name_base(checkpoint_dir / MODEL_FOLDER, self._base)
+        return save_result
+
+
+def _locate_base(folder: Path) -> None:
+    """Let PEFT's class of configurations name this folder as the base, whatever the files of an adapter say."""
+    config_class = importlib.import_module("peft").PeftConfig
+    original_loader = config_class.from_pretrained.__func__
+
+    def load(cls: type, *args: Any, **kwargs: Any) -> Any:
+        config = original_loader(cls, *args, **kwargs)
+        config.base_model_name_or_path, config.revision = str(folder), None
+        return config
+
+    config_class.from_pretrained = classmethod(functools.wraps(original_loader)(load))
+
+
+def install_changes(module: Any, options: Sequence[str], request: TrainingRequest) -> None:
     """Put in what changes the data or the policy that LeRobot trains with.
 
     :param module: LeRobot's trainer.
     :param options: its own.
     """
     root = get_dataset_folder(options)
-    if launcher_options.new_processors:
+    if request.new_processors:
         trainer_fixes.rebuild_processors(module)
     if renames := get_option_value(options, RENAME_OPTION):
         trainer_fixes.rename_statistics(module, json.loads(renames))
     trainer_fixes.require_loaded_weights(module)
     trainer_fixes.keep_statistics(module)
-    if launcher_options.computed_statistics:
+    if request.computed_statistics:
         from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics  # numpy starts threads
 
         episodes = parse_episodes(options)
-        ComputedStatistics(root, episodes, are_relative=launcher_options.relative_statistics).install(module)
-    if launcher_options.mixture:
+        ComputedStatistics(root, episodes, are_relative=request.relative_statistics).install(module)
+    if request.mixture:
         from robotrain_workloads.lerobot_mixture.training import install_mixture  # numpy starts threads
 
         counts = (int(get_option_value(options, name) or 0) for name in ("--steps", "--batch_size"))
-        samples = math.prod(counts) * launcher_options.ranks
-        install_mixture(module, launcher_options.mixture, root, samples)
-        episode_order = choose_episode_order(root, options, launcher_options)
+        samples = math.prod(counts) * request.ranks
+        install_mixture(module, request.mixture, root, samples)
+        episode_order = choose_episode_order(root, options, request)
         if episode_order is not None:
             trainer_fixes.read_episodes_in_order(module, [*episode_order])
-    if launcher_options.base:
-        BasePolicy(launcher_options.base, launcher_options.base_reference).install(module)
-    if launcher_options.weights:
-        _place_weights(launcher_options)
+    if request.base:
+        BasePolicy(Path(request.base), request.base_reference).install(module)
+    if request.weights:
+        _place_weights(request)
     if wandb.ENABLED_OPTION in options and device.is_first_rank():
         wandb.allow_unknown_runs()
 
 
 def install_monitor(
-    module: Any, options: Sequence[str], launcher_options: argparse.Namespace, stop_handler: StopHandler
+    module: Any, options: Sequence[str], request: TrainingRequest, stop_handler: StopHandler
 ) -> TrainerMonitor:
     """Put in what watches, stops, saves and resumes a training; return what tells of its progress.
 
@@ -76,33 +125,33 @@ def install_monitor(
     root = get_dataset_folder(options)
     workers = int(get_option_value(options, "--num_workers") or 0)
     config = get_option_value(options, "--config_path")
-    checkpoint = Path(config or "").parents[1] if launcher_options.first else None
-    loading_state = LoadingState(launcher_options.first, checkpoint)
+    checkpoint = Path(config or "").parents[1] if request.first else None
+    loading_state = LoadingState(request.first, checkpoint)
     loading_state.install(module)  # it saves before the monitor tells of a checkpoint
     monitor = TrainerMonitor(
         int(get_option_value(options, "--steps") or 0),
         stop_handler,
-        launcher_options.first,
-        allow_non_finite=launcher_options.allow_non_finite,
-        ranks=(launcher_options.nodes, launcher_options.ranks, launcher_options.batch),
+        request.first,
+        allow_non_finite=request.allow_non_finite,
+        ranks=(request.nodes, request.ranks, request.batch),
         earlier=_load_earlier_trainings(options),
         texts=read_dataset_texts(root),
         root=root,
-        waits=_make_data_wait(options, launcher_options, workers),
-        early_stop=_make_early_stop(launcher_options.stop_after, options, checkpoint),
+        waits=_make_data_wait(options, request, workers),
+        early_stop=_make_early_stop(request.stop_after, options, checkpoint),
     )
     monitor.install(module)
-    RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone).install(module)
+    RandomDraws(request.first, loads_alone=request.loads_alone).install(module)
     return monitor
 
 
-def _make_data_wait(options: Sequence[str], launcher_options: argparse.Namespace, workers: int) -> DataWait | None:
+def _make_data_wait(options: Sequence[str], request: TrainingRequest, workers: int) -> DataWait | None:
     """Return what measures how long a step waits for data; None but in the first process, as for LeRobot's log."""
     if not device.is_first_rank():
         return None
-    cache_ways = frame_cache.list_ways(get_dataset_folder(options), launcher_options.frame_cache)
-    ways = (*cache_ways, *filter(None, (launcher_options.cores_option,)))
-    chosen_device = get_option_value(options, f"--{launcher_options.trains}.device")
+    cache_ways = frame_cache.list_ways(get_dataset_folder(options), request.frame_cache)
+    ways = (*cache_ways, *filter(None, (request.cores_option,)))
+    chosen_device = get_option_value(options, f"--{request.trains}.device")
     return DataWait(workers, hardware.count_cores(), is_on_gpu=chosen_device != "cpu", other_ways=ways)
 
 
@@ -116,11 +165,11 @@ def _make_early_stop(patience: int, options: Sequence[str], checkpoint: Path | N
     return early_stop
 
 
-def _place_weights(launcher_options: argparse.Namespace) -> None:
+def _place_weights(request: TrainingRequest) -> None:
     """Put the weights where torchvision looks for them. Raise SystemExit with a sentence."""
     try:
         warning = weights_file.place_weights(
-            launcher_options.weights, launcher_options.weights_name, is_given=launcher_options.given_weights
+            Path(request.weights), request.weights_name, is_given=request.given_weights
         )
     except (OSError, weights_file.WeightsError) as error:
         raise WorkFailed(error) from error

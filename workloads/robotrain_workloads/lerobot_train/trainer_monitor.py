@@ -1,6 +1,7 @@
-"""Monitor of LeRobot's trainer: metrics and checkpoints as events."""
+"""Monitor of LeRobot's trainer: metrics and checkpoints as events, and an end where nothing improves any more."""
 
 import importlib
+import json
 import logging
 import math
 import re
@@ -22,7 +23,6 @@ from robotrain_workloads.lerobot.policy import MODEL_FOLDER, find_weights_file
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot_train import data_wait
 from robotrain_workloads.lerobot_train.data_wait import DataWait
-from robotrain_workloads.lerobot_train.early_stop import EarlyStop, LateDecision, TrainingEnded
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 from robotrain_workloads.lerobot_training.process_group import StopHandler
 
@@ -44,8 +44,80 @@ LOSS = "train/loss"
 NON_FINITE_HINT = "use a lower --learning-rate, or --allow-non-finite to keep such a policy"
 
 
+STATE_FILE = Path("training_state", "robotrain_validation.json")
+"""In a checkpoint."""
+
+
+class TrainingEnded(Exception):
+    """The training ends before its last step, as it was asked to."""
+
+
+class EarlyStop:
+    """The validation losses of a training.
+
+    :param patience: after so many validations without a lower loss the training ends.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self.best_step: int | None = None
+        self.best_loss = math.inf
+        self.without_improvement = 0
+        """Validations since the best one."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the training ends now."""
+        return self.without_improvement >= self._patience
+
+    def add(self, step: int, loss: float) -> bool:
+        """Take the loss of a validation; return whether it is the lowest so far. NaN is none."""
+        if loss < self.best_loss:
+            self.best_step, self.best_loss, self.without_improvement = step, loss, 0
+            return True
+        self.without_improvement += 1
+        return False
+
+    def save(self, checkpoint: Path) -> None:
+        """Write what was seen into a checkpoint. Raise OSError."""
+        state = {"step": self.best_step, "loss": self.best_loss, "without_improvement": self.without_improvement}
+        (checkpoint / STATE_FILE).write_text(json.dumps(state) + "\n", encoding="utf-8")
+
+    def load(self, checkpoint: Path) -> None:
+        """Go on from what was seen up to a checkpoint; from nothing if it has none."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+            step = None if state["step"] is None else int(state["step"])
+            loss, count = float(state["loss"]), int(state["without_improvement"])
+            self.best_step, self.best_loss, self.without_improvement = step, loss, count
+
+    def describe_end(self, step: int) -> str:
+        """Return why the training ends at a step."""
+        times = "once" if self._patience == 1 else f"{self._patience} times"
+        lowest_text = (
+            "" if self.best_step is None else f"; it was lowest at step {self.best_step}: {self.best_loss:.4g}"
+        )
+        return f"the training ends at step {step}: the validation loss has not improved {times}{lowest_text}"
+
+
+class LateDecision:
+    """A truth that is found when it is asked for: whether LeRobot saves a step, which it decides before the validation.
+
+    The door that LeRobot lacks is a hook between its validation and its save.
+    """
+
+    def __init__(self, decide: Callable[[], bool]) -> None:
+        self._decide = decide
+
+    def __bool__(self) -> bool:
+        return self._decide()
+
+
 class SaveInterval(int):
-    """The steps between checkpoints, of which `STEP % INTERVAL` is 0 where `should_save(STEP, INTERVAL)` is true."""
+    """The steps between checkpoints, of which `STEP % INTERVAL` is 0 where `should_save(STEP, INTERVAL)` is true.
+
+    The door that LeRobot lacks is a hook that asks whether a step is saved: its loop computes this remainder.
+    """
 
     should_save: Callable[[int, int], bool]
 

@@ -1,4 +1,7 @@
-"""A function of LeRobot's that calls one of ours in its place."""
+"""A function of LeRobot's that calls one of ours in its place.
+
+The door that LeRobot lacks: its trainer takes no callbacks, and its loop calls functions of its own module.
+"""
 
 import functools
 from collections.abc import Callable

@@ -5,16 +5,19 @@ the first process announces the last step one step ahead, before it starts that 
 step without its gradients, so each finds the announcement when it is done. It costs one file lookup a step and no wait.
 """
 
+import importlib
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
 from robotrain_runtime.contract.files import write_atomically
@@ -23,13 +26,47 @@ from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
 from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL
-from robotrain_workloads.nodes.rank_store import RankStore
 
 AGREEMENT_VARIABLE = "ROBOTRAIN_AGREEMENT"
 """The environment variable with the shared folder, set in each of several processes that train together."""
 NOTICE_SECONDS = 5.0
 """How long the launching process may take to notice a signal that all processes got."""
 RANK_PREFIX, DONE = "rank-", b"done"
+
+
+SECONDS = 7200
+"""How long a rank waits for what another one announces: it may load its data for long."""
+PREFIX = "robotrain"
+
+
+class RankStore:
+    """Texts by name, which all ranks see. Needs PyTorch, and torchrun, which started this process."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        distributed: Any = importlib.import_module("torch.distributed")
+        store = distributed.TCPStore(
+            environ["MASTER_ADDR"],
+            int(environ["MASTER_PORT"]),
+            is_master=False,
+            timeout=timedelta(seconds=SECONDS),
+            wait_for_workers=False,
+        )
+        self._store = distributed.PrefixStore(PREFIX, store)
+
+    def announce(self, name: str, text: str) -> None:
+        """Set a text, for all ranks."""
+        self._store.set(name, text)
+
+    def find(self, name: str) -> str:
+        """Return a text; empty if no rank has announced it, or if the store is gone with the node that had it."""
+        try:
+            return self.wait(name) if self._store.check([name]) else ""
+        except RuntimeError:  # torch's DistNetworkError is one
+            return ""
+
+    def wait(self, name: str) -> str:
+        """Return a text once a rank has announced it. Raise RuntimeError if none does in time."""
+        return bytes(self._store.get(name)).decode()
 
 
 class ProcessAgreement:

@@ -7,24 +7,45 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from robotrain.errors import Problem, raise_if_any
+import tomllib
+from packaging.markers import Marker
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.locked_program import LockedProgram
+from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain_runtime.contract.added_packages import FILES_PLACE, WHEELS_ONLY, decode_file, list_packages
+from robotrain_runtime.contract.child_python import NEUTRAL_FOLDER
+from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.redaction import truncate
 from robotrain_runtime.environments import uv_program
+from robotrain_runtime.process.stop import StopSignal
 
-from robotrain_workloads.package_lock import resolution
-from robotrain_workloads.package_lock.lock_inputs import LockInput
-from robotrain_workloads.package_lock.lock_target import Target
+from robotrain_workloads.package_lock.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput
+from robotrain_workloads.package_lock.lock_target import UV_PLATFORM, Target
 
+UV_SECONDS = 600
+MAX_REASON = 900
+"""Characters of uv's explanation that a problem repeats."""
+SOURCES = "requirements"
+SETTINGS = {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+OWN_WORKSPACE = "[tool.uv.workspace]\nmembers = []\n"
+"""Else uv looks for a workspace in the folders above, which others may write, and takes its lock.
+
+Without a project in it, uv takes all members of the lock.
+"""
 make_problem = Messages(__file__)
 
 FORMAT = 2
@@ -80,7 +101,7 @@ def _make_key(inputs: LockInput) -> str:
 def _make_lock(inputs: LockInput) -> bytes:
     target = Target(inputs.python)
     lock_entries, problems, size = [], list[Problem](), 0
-    for package, dependents in resolution.resolve_packages(inputs, target):
+    for package, dependents in resolve_packages(inputs, target):
         if package["name"] in {*inputs.present, *inputs.files}:
             continue
         locked_package = _lock_package(package, inputs, target)
@@ -144,3 +165,95 @@ def _lock_package(package: Mapping[str, Any], inputs: LockInput, target: Target)
 def _get_file_name(file_fields: Mapping[str, Any]) -> str:
     address = next((str(file_fields[field]) for field in ("name", "url", "path") if field in file_fields), "")
     return unquote(urlsplit(address).path.rpartition("/")[2])
+
+
+def resolve_packages(inputs: LockInput, target: Target) -> Iterator[tuple[Mapping[str, Any], Sequence[str]]]:
+    """Yield the packages of a job as a pylock.toml has them, each with those that need it. Raise Rejected."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        resolve = _compile_requirements if inputs.uv_lock is None else _export_lock
+        pylock, requirements = resolve(inputs, target, Path(folder))
+    dependents = _parse_dependents(requirements)
+    for locked_entry in sorted(tomllib.loads(pylock).get("packages", ()), key=lambda package: str(package["name"])):
+        if "marker" not in locked_entry or Marker(locked_entry["marker"]).evaluate(dict(target.markers)):
+            yield locked_entry, dependents.get(locked_entry["name"], ())
+
+
+def _export_lock(inputs: LockInput, _target: Target, folder: Path) -> tuple[str, str]:
+    """Return the packages of a uv.lock, which uv reads beside a project of the same name, and nothing else."""
+    (folder / LOCK_FILE).write_text(inputs.uv_lock or "", encoding="utf-8")
+    project_text = f'[project]\nname = {json.dumps(inputs.project)}\nversion = "0"\n' if inputs.project else ""
+    (folder / PROJECT_FILE).write_text(project_text + OWN_WORKSPACE, encoding="utf-8")
+    options = ("--no-config", "--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
+    command = ("export", "--project", str(folder), *options, "--format")
+    forms = ("pylock.toml",), ("requirements.txt", "--no-hashes")
+    return _run_uv(inputs, folder, *command, *forms[0]), _run_uv(inputs, folder, *command, *forms[1])
+
+
+def _compile_requirements(inputs: LockInput, target: Target, folder: Path) -> tuple[str, str]:
+    """Return the packages that fit requirements; uv tells in one form what needs them, and in the other their files."""
+    paths = sources, constraints, locked = [str(folder / name) for name in (SOURCES, "constraints", "locked")]
+    machine = ("--python", sys.executable, "--python-version", target.python, "--python-platform", UV_PLATFORM)
+    options = (*machine, "--no-build", "--no-sources", "--no-header", "-q")
+    for name, requirement_lines in zip(paths, (inputs.requirements, inputs.constraints), strict=False):
+        Path(name).write_text("".join(f"{requirement}\n" for requirement in requirement_lines), encoding="utf-8")
+    requirements = _run_uv(inputs, folder, "pip", "compile", sources, "--constraints", constraints, *options)
+    Path(locked).write_text(requirements, encoding="utf-8")
+    return _run_uv(
+        inputs, folder, "pip", "compile", locked, "--no-deps", "--format", "pylock.toml", *options
+    ), requirements
+
+
+def _parse_dependents(requirements: str) -> dict[str, list[str]]:
+    """Return the packages that need each package, by the comments of uv's requirements."""
+    dependents: dict[str, list[str]] = {}
+    name = ""
+    for line in requirements.splitlines():
+        if match := re.match(r"([A-Za-z0-9][\w.-]*)(?:\[.*?\])?\s*(?:==|@)", line):
+            name = match[1]
+        elif (match := re.match(r"\s+#\s+(?:via\s+)?([A-Za-z0-9][\w.-]*)$", line)) and match[1] != "via":
+            dependents.setdefault(name, []).append(match[1])
+    return dependents
+
+
+def _run_uv(inputs: LockInput, folder: Path, *words: str) -> str:
+    code, output, errors = run_uv(words)
+    if code:
+        raise Rejected([_make_failure(inputs, errors.replace(str(folder / SOURCES), inputs.origin))])
+    return output
+
+
+def _make_failure(inputs: LockInput, errors: str) -> Problem:
+    """Return the problem that uv explains."""
+    if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
+        return make_problem("lock-failed.uv-too-old", where=inputs.origin)
+    error_text = re.sub(r"\n\s*cause:", ".", re.sub(r"^\s*error:|\n\s*\^+\s*$", "", errors))
+    error_parts = re.split(
+        r"(?<=\w) @ (?=file:)", " ".join(error_text.split()).removesuffix(".")
+    )  # the `@` ends no password
+    reason = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in error_parts), MAX_REASON)
+    is_transient = uv_program.classify_uv_error(errors) == "network"
+    network = (Suggestion("robotrain doctor --online", "checks what this machine can reach"),) if is_transient else ()
+    message = "lock-failed.added" if inputs.owner else "lock-failed.program"
+    problem = make_problem(message, *network, where=inputs.origin, owner=inputs.owner, why=reason)
+    return replace(problem, transient=is_transient)
+
+
+def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Run uv outside of any project; return its exit code, output and errors. Raise Rejected if there is no uv."""
+    cache = files.get_cache_folder()
+    try:
+        uv = uv_program.find_uv(cache) or uv_program.fetch_uv(cache, StopSignal())
+        environ = {**uv_program.make_uv_environ(), **SETTINGS}
+        completed_process = subprocess.run(
+            [str(uv), *arguments],
+            cwd=NEUTRAL_FOLDER,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=UV_SECONDS,
+        )
+    except (OSError, JobFailed, subprocess.TimeoutExpired) as error:
+        raise Rejected([make_problem("lock-failed.no-uv", why=redact(f"{error}."))]) from error
+    return completed_process.returncode, completed_process.stdout, completed_process.stderr

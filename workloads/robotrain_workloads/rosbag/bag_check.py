@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads import bag_parameters
-from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX
+from robotrain_workloads.bag_parameters import COMPRESSED_SUFFIX
 from robotrain_workloads.lerobot.policy_features import STATE, WORLD
 from robotrain_workloads.rosbag.bag_files import Bag, BagError, Topic, UnknownBag, open_bag, select_bags
 from robotrain_workloads.rosbag.episodes import BagReading, make_episodes, read_messages

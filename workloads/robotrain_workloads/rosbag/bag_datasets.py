@@ -15,7 +15,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads import bag_parameters
-from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
+from robotrain_workloads.bag_parameters import STORAGE_SUFFIXES, has_bags
 from robotrain_workloads.dataset_check.data_needs import DataNeeds
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.job import LerobotJob

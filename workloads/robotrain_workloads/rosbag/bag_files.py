@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, STORAGE_SUFFIXES, get_plain_path, is_storage_file
+from robotrain_workloads.bag_parameters import COMPRESSED_SUFFIX, STORAGE_SUFFIXES, get_plain_path, is_storage_file
 from robotrain_workloads.rosbag.storage import (
     RawMessage,
     decompress_file,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, get_plain_path
+from robotrain_workloads.bag_parameters import COMPRESSED_SUFFIX, get_plain_path
 
 # CROSS JOIN: messages are read in the order of their table, without sorting them.
 _SQLITE_QUERY = """

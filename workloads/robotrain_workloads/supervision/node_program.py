@@ -7,18 +7,20 @@ apart and a metric counts once.
 import os
 import re
 import signal
+import time
 from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from robotrain_runtime.contract import claim, failure
 from robotrain_runtime.contract.failure import count_oom_kills
 from robotrain_runtime.process import child
-from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
+from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup, is_alive, list_children
 
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.nodes.node_group import JobNodes
-from robotrain_workloads.supervision.abandoned_program import SILENT_SECONDS, AbandonedProgram
-from robotrain_workloads.supervision.launcher_watch import LauncherWatch
 from robotrain_workloads.supervision.output_pipe import MAX_LINE_BYTES, PIECE_BYTES, OutputSplitter
 from robotrain_workloads.supervision.process_group import CLOSE_SECONDS, GroupFollower
 
@@ -26,6 +28,96 @@ OTHER_LINE = re.compile(rb"\[node \d+\] ")
 """How a line begins of a node that is not the first."""
 MARGIN_SECONDS = 4.0
 """How much earlier than the run's work a node's program is killed after a stop."""
+
+
+SILENT_SECONDS = 20.0
+"""How long a program may show no sign of life once another node's has ended: it waits for that one."""
+LOOK_SECONDS = 2.0
+WORK_BYTES = 1 << 20
+"""What a program writes that saves its work, and not one that waits."""
+
+
+RANK_VARIABLE = b"TORCHELASTIC_RUN_ID="
+"""In the environment of each process that torchrun starts for the program."""
+FAILURE = re.compile(rb"\bfailed \(exitcode: (-?\d+)\)")
+"""What the agent prints once a process has failed."""
+LAUNCHER_LOOK_SECONDS = 1.0
+
+
+class LauncherWatch:
+    """Says when all processes have ended that the agent started, and how.
+
+    :param agent: its process id.
+    """
+
+    def __init__(self, agent: int) -> None:
+        self.status = 0
+        """The exit code of the process that failed first, by what the agent printed; 0 for none."""
+        self._agent = agent
+        self._ranks: set[str] = set()
+        """Those seen so far: a program may overwrite the environment by which one is known, with its title."""
+        self._have_ended = False
+        self._look_at = 0.0
+
+    def have_ranks_ended(self) -> bool:
+        """Return whether it had processes, and has none any more."""
+        if not self._have_ended and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LAUNCHER_LOOK_SECONDS
+            children = list_children(self._agent)
+            self._ranks.update(filter(_is_rank, children))
+            self._have_ended = bool(self._ranks) and not any(map(is_alive, self._ranks.intersection(children)))
+        return self._have_ended
+
+    def read_lines(self, lines: Sequence[bytes]) -> None:
+        """Look for a failure in what the agent and its processes print."""
+        for output_line in lines:
+            if not self.status and (match := FAILURE.search(output_line)):
+                self.status = int(match[1])
+
+
+def _is_rank(process: str) -> bool:
+    try:
+        return RANK_VARIABLE in Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+class AbandonedProgram:
+    """Says when a program is left alone by another node.
+
+    One that prints, or writes files, finishes its work: the first node often saves and evaluates after the others.
+
+    :param ends: the folder for the ends of nodes; empty where there is none, and then nobody is.
+    :param pid: the process of the program.
+    :param count_lines: returns how many lines it has printed.
+    """
+
+    def __init__(self, ends: str, pid: int, count_lines: Callable[[], int]) -> None:
+        self._ends, self._pid, self._count_lines = ends, pid, count_lines
+        self._look_at, self._alone_since = 0.0, float("inf")
+        self._lines = self._written = 0
+
+    def is_given_up(self) -> bool:
+        """Return whether the program has been silent for too long since another node's ended with 0."""
+        now = time.monotonic()
+        if self._ends and now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            if any(end.status == 0 for end in node_group.read_ends(Path(self._ends))):
+                line_count = self._count_lines()
+                written_bytes = _read_written_bytes(self._pid)
+                if self._alone_since > now or line_count > self._lines or written_bytes - self._written >= WORK_BYTES:
+                    self._alone_since, self._lines, self._written = now, line_count, written_bytes
+        return now - self._alone_since > SILENT_SECONDS
+
+
+def _read_written_bytes(pid: int) -> int:
+    """Return the bytes that a process and those that it started have written."""
+    written_bytes = 0
+    for process in (str(pid), *list_children(pid)):
+        with suppress(OSError, ValueError, IndexError):
+            fields = dict(line.split(": ") for line in Path(f"/proc/{process}/io").read_text().splitlines())
+            written_bytes += int(fields["wchar"])
+    return written_bytes
 
 
 def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch | None = None) -> int:

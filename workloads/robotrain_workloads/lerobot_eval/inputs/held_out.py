@@ -1,16 +1,33 @@
-"""Recorded episodes that a policy's trainings held out, from the files of those trainings. Standard library only."""
+"""The policy of an evaluation, and its recorded episodes: those that are named, or that its trainings held out."""
 
 import itertools
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_workloads.lerobot import dataset, episode_numbers, training_history
+from robotrain_runtime.checkpoints import model_lineage
+
+from robotrain_workloads.lerobot import (
+    dataset,
+    episode_numbers,
+    file_formats,
+    lineage,
+    policy,
+    policy_repositories,
+    training_history,
+)
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.lineage import SOURCE_KIND_NAMES
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 from robotrain_workloads.lerobot.training_history import PolicyTraining, Statistics
-from robotrain_workloads.lerobot_eval.inputs import selection
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy
 
+BUILTIN_SOURCE = "builtin"
+STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
+HELD_OUT, ALL = "held-out", "all"
 NEEDED_STATISTICS = ("mean", "std")
 TOLERANCE = 1e-5
 """Policies keep statistics in 32 bits."""
@@ -129,21 +146,21 @@ def _choose(
 
     :param kept_episodes: those that are not left out.
     """
-    if model is None and requested in (None, selection.HELD_OUT):
+    if model is None and requested in (None, HELD_OUT):
         counts = dataset.count_episodes_by_task(root, kept_episodes)
         if counts and not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
             default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT, kept_episodes)
             return default, True, f": {DEFAULT_REASON}"
     held_out, problem, doubt = _find_unseen_episodes(root, model)
-    if requested == selection.HELD_OUT and (problem or doubt):
+    if requested == HELD_OUT and (problem or doubt):
         raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {problem or doubt} (--replay-episodes all)")
     if requested is None and problem:
         return kept_episodes, False, f": {problem}"
-    if requested in (None, selection.HELD_OUT):
+    if requested in (None, HELD_OUT):
         kind = f"those that the last training held out; {doubt}" if doubt else "those that training held out"
         return held_out, not doubt, f": {kind}"
     total = int(dataset.load_dataset_info(root)["total_episodes"])
-    ranges = selection.parse_episodes(str(requested))
+    ranges = parse_episodes(str(requested))
     requested_episodes = kept_episodes if ranges is None else episode_numbers.select_episodes(ranges, total)
     is_unseen = bool(model and held_out and not doubt and set(requested_episodes) <= set(held_out))
     reason = "training held them out" if is_unseen else "training may have seen them"
@@ -185,3 +202,44 @@ def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[i
 
 def _format_episodes(count: int) -> str:
     return f"{count} episode{'s' * (count != 1)}"
+
+
+def find_policy(job: LerobotJob) -> EvaluatedPolicy:
+    """Return the policy of a job, as far as its files are here."""
+    if (source := job.start_source) is None:
+        return EvaluatedPolicy(name=job.model.kind, source=BUILTIN_SOURCE)
+    base = policy_repositories.find_base(job)
+    return EvaluatedPolicy(
+        name=source.uri,
+        source=SOURCE_KIND_NAMES.get(source.kind, source.kind),
+        pin=source.pin,
+        run=_find_run(job),
+        step=_find_step(job),
+        folder=job.policy_folder,
+        base=base[-1] if base else None,
+    )
+
+
+def _find_run(job: LerobotJob) -> str:
+    manifest = lineage.read_checkpoint_manifest(job.policy_folder) if job.policy_folder else None
+    return manifest.run if manifest else ""
+
+
+def _find_step(job: LerobotJob) -> int:
+    source, folder = job.start_source, job.policy_folder
+    if source is None or folder is None:
+        return 0
+    if manifest := lineage.read_checkpoint_manifest(folder):
+        return manifest.step
+    with suppress(OSError, ValueError, TypeError):
+        return int(file_formats.read_json_object(folder.parent / policy.STEP_FILE).get("step") or 0)
+    policy_lineage = model_lineage.read_policy_lineage(Path(job.document.placement.cache), job.folders[source])
+    if step := policy_lineage.get(model_lineage.POLICY_STEP, ""):
+        return int(step) if step.isdecimal() else 0
+    match = STEP_PATTERN.search(source.uri)
+    return int(match[1] or match[2]) if match else 0
+
+
+def parse_episodes(text: str) -> list[range] | None:
+    """Return the ranges; None for `held-out` and `all`. Raise ValueError with a sentence."""
+    return None if text in (HELD_OUT, ALL) else episode_numbers.parse_ranges(text)

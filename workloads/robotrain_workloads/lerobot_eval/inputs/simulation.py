@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.policy_features import (
     ACTION,
@@ -24,6 +25,8 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 from robotrain_workloads.lerobot.versions import ModelType
 
+SUITE_SEPARATOR = "/"
+"""Between a suite and the number of a task in it."""
 SCENES_ROLE, SCENES_FLAG = "scenes", "--assets"
 DECIDING_OPTIONS = ("--env.obs_type=", "--env.camera_name=", "--env.camera_name_mapping=")
 """With these options the user decides what the environment shows."""
@@ -267,13 +270,6 @@ def parse_starts(starts_text: str | None, env: str) -> Starts | None:
         return StartRanges()
     try:
         starts_json = json.loads(starts_text)
-    except json.JSONDecodeError as error:
-        if starts_text.lstrip()[:1] in ("[", "{") and error.pos >= len(starts_text.rstrip()):
-            raise ValueError("the JSON is incomplete: a bracket, a brace or a quote is not closed") from None
-        if starts_text.lstrip()[:1] in ("[", "{"):
-            reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
-            raise ValueError(f"the JSON is invalid at character {error.pos + 1}: {reason}") from None
-        starts_json = None
     except (ValueError, RecursionError):
         starts_json = None
     if isinstance(starts_json, list) and starts_json:
@@ -351,3 +347,57 @@ def _find_farthest_position(ranges: StartRanges) -> Position:
             offsets.append((length * math.cos(agent_angle), length * math.sin(agent_angle)))
     agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, offsets)]
     return max([*blocks, *agents], key=lambda position: max(abs(coordinate - center) for coordinate in position))
+
+
+class TaskCatalog(NamedTuple):
+    """The tasks of an environment."""
+
+    tasks: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    """Names of several."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names of groups and tasks."""
+        return (*self.groups, *self.tasks)
+
+
+def get_catalog(env: str, lerobot_version: object = None) -> TaskCatalog:
+    """Return the tasks of an environment; none for an environment that is one task."""
+    listed_groups = versions.get_version(lerobot_version).read_tasks().get(env, {})
+    groups = {
+        name: [f"{name}{SUITE_SEPARATOR}{number}" for number in range(members)] if type(members) is int else members
+        for name, members in listed_groups.items()
+    }
+    tasks = (*SIMULATED_ENVIRONMENTS[env].tasks, *(task for members in groups.values() for task in members))
+    return TaskCatalog(tasks, groups)
+
+
+def split_names(names_text: str) -> list[str]:
+    """Return the names of a list with commas."""
+    return [name for part in names_text.split(",") if (name := part.strip())]
+
+
+def select_tasks(names_text: str, catalog: TaskCatalog) -> list[str]:
+    """Return the named tasks in the order given, each once. Raise ValueError for a name that is none."""
+    return list(dict.fromkeys(_expand(split_names(names_text), catalog)))
+
+
+def _expand(names: Sequence[str], catalog: TaskCatalog) -> Iterator[str]:
+    for name in names:
+        if name in catalog.groups:
+            yield from catalog.groups[name]
+        elif name in catalog.tasks:
+            yield name
+        else:
+            raise ValueError(name)
+
+
+def make_task_options(task: str) -> list[str]:
+    """Return LeRobot's options of the environment for one task, without a prefix."""
+    if not task:
+        return []
+    suite, separator, number = task.rpartition(SUITE_SEPARATOR)
+    if separator:
+        return [f"--task={suite}", f"--task_ids=[{number}]"]
+    return [f"--task={task}"]

@@ -1,13 +1,22 @@
 """Results of replay and rollout: episodes, latency. Standard library only."""
 
+import importlib
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import metadata
 from statistics import fmean
 from typing import Any
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutResult
+from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
+
+PACKAGES = (
+    *("lerobot", "torch", "numpy", "gymnasium", "gym-pusht", "pymunk", "gym-aloha", "dm-control", "mujoco"),
+    *("metaworld", "hf-libero", "libero", "robosuite", "transformers"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +130,33 @@ class EvaluationResult:
         """Whether the required success rate was reached; None for none."""
         threshold = self.request.success_threshold
         return None if threshold is None or self.rolled is None else self.rolled.success_rate >= threshold
+
+
+def list_packages() -> dict[str, str]:
+    """Return the installed ones of these, with their versions."""
+    versions = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+class GpuMemory:
+    """The memory of the GPU that a loaded policy takes while it acts; others may be loaded beside it."""
+
+    def __init__(self, loaded: LoadedPolicy) -> None:
+        """Begin to measure."""
+        self._torch: Any = importlib.import_module("torch") if loaded.device.startswith("cuda") else None
+        if self._torch:
+            module = loaded.policy
+            self._own = sum(
+                tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers())
+            )
+            self._torch.cuda.reset_peak_memory_stats()
+            self._before = self._torch.cuda.memory_allocated()
+
+    def measure_peak(self) -> float | None:
+        """Return the most so far, in MiB; None without a GPU."""
+        if not self._torch:
+            return None
+        return float((self._own + self._torch.cuda.max_memory_allocated() - self._before) / 2**20)

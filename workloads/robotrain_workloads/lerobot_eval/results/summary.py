@@ -13,7 +13,7 @@ from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, Rollou
 from robotrain_workloads.lerobot.loaded_policy import POLICY_OPTION
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
-from robotrain_workloads.lerobot_eval.inputs.selection import ALL, BUILTIN_SOURCE, HELD_OUT
+from robotrain_workloads.lerobot_eval.inputs.held_out import ALL, BUILTIN_SOURCE, HELD_OUT
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
 
 EPISODE_FIELDS = ("steps", "mse", "mae", "max_error", "avg_inference_ms", "throughput_hz")

@@ -31,15 +31,15 @@ from robotrain_workloads.lerobot.policy_features import (
     scales_pictures,
 )
 from robotrain_workloads.lerobot.versions import ModelType
-from robotrain_workloads.lerobot_eval.inputs import trained_sizes
+from robotrain_workloads.lerobot_eval.inputs import compatibility
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.inputs.simulation import (
     SIMULATED_ENVIRONMENTS,
     SIZE_OPTIONS,
+    make_task_options,
     match_single_camera,
     suggest_scenes,
 )
-from robotrain_workloads.lerobot_eval.inputs.tasks import make_task_options
 
 ENVIRONMENT_OPTION = "--env."
 STATE_OBSERVATION, IMAGE_OBSERVATION = "environment_state_agent_pos", "pixels_agent_pos"
@@ -185,7 +185,7 @@ def require_matching_features(env: str, loaded: LoadedPolicy, available_shapes: 
     inputs = get_feature_shapes(config.input_features)
     outputs = get_feature_shapes(config.output_features)
     if loaded.folder:
-        trained_inputs = get_policy_inputs(trained_sizes.correct_sizes(loaded.settings, loaded.folder, kind))
+        trained_inputs = get_policy_inputs(compatibility.correct_sizes(loaded.settings, loaded.folder, kind))
         inputs = {name: tuple(trained_inputs.get(name, shape)) for name, shape in inputs.items()}
     read_features = {name: shape for name, shape in inputs.items() if not name.startswith(EMPTY_CAMERA)}
     problems = [f"it reads {name}, which {env} does not show" for name in read_features if name not in available_shapes]

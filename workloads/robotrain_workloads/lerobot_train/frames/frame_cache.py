@@ -25,7 +25,7 @@ from robotrain_workloads.dataset_check.dataset_options import is_streamed_by
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_train.frames import frame_options, frame_plan
+from robotrain_workloads.lerobot_train.frames import frame_plan
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
 from robotrain_workloads.lerobot_train.frames.frame_plan import FramePlan, PlannedVideo
 
@@ -142,7 +142,7 @@ def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> Ex
         if reason := _find_reason_against(root, options):
             return _train_without("info", reason)
         cache, limits = Path(settings["cache"]), [settings[name] for name in ("limit", "cache_limit")]
-        size = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
+        size = frame_plan.count_frame_bytes(dataset.load_dataset_info(root))
         backend = get_option_value(options, DECODER) or ""
         tolerance = float(get_option_value(options, TOLERANCE) or LEROBOT_TOLERANCE)
         most_bytes = min([size, *(limit for limit in limits if limit is not None)])
@@ -163,7 +163,7 @@ def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> Ex
 def list_ways(root: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the option that spares a training the decoding of videos; none if it is given, or nothing is decoded."""
     with suppress(OSError, ValueError):
-        if not settings and frame_options.count_frame_bytes(dataset.load_dataset_info(root)):
+        if not settings and frame_plan.count_frame_bytes(dataset.load_dataset_info(root)):
             return ("--frame-cache on",)
     return ()
 
@@ -172,7 +172,7 @@ def _find_reason_against(root: Path, options: Sequence[str]) -> str:
     """Return why no frames can be kept; empty if they can. Raise OSError."""
     if is_streamed_by(options):
         return "a dataset that is streamed has no frames that come again"
-    has_videos = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
+    has_videos = frame_plan.count_frame_bytes(dataset.load_dataset_info(root))
     return "" if has_videos else "the dataset has no videos of colors"
 
 

@@ -1,7 +1,7 @@
-"""Rules of `command` about the packages of its program, on the submit side."""
+"""Rules of `command` about its program, on the submit side: its syntax, and the packages that it imports."""
 
-import os
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
-from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import program_files, program_packages, rules, script_facts
+from robotrain_workloads.command import program_files, rules, script_facts
+from robotrain_workloads.command.rules import find_script
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -29,6 +29,7 @@ FLAGS = {
     "python_version": "--python-version",
     "allow_builds": "--allow-builds",
 }
+MAX_TEXT = 80
 
 
 def check_environment(job: "Job") -> Iterator[Problem]:
@@ -57,38 +58,9 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     if program is None or not _has_no_packages(job, program[0]):
         return
     root, script = program
-    if modules := sorted(program_files.find_missing_modules(root, script)):
+    if modules := program_files.find_missing_modules(root, script):
         ways, modules_text = _suggest_packages(modules, root), _join_names(modules)
         yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
-
-
-def check_imports_here(job: "Job") -> Iterator[Problem]:
-    """Refuse a script that imports what this machine's Python does not have, in a job that installs no packages."""
-    program = rules.find_script(job)
-    words = job.trainer_args
-    if program is None or not _has_no_packages(job, program[0]) or "/" in words[0]:
-        return
-    root, script = program
-    python = program_packages.find_python(words[0], os.environ.get("PATH", os.defpath), Path(os.sep))
-    has_own_path = "PYTHONPATH" in load_pairs(job["environ"]) or program_files.sets_module_path(root / script)
-    if python is None or has_own_path:
-        return
-    packages = program_packages.ProgramPackages(python)
-    missing_modules = {
-        module: place
-        for module, place in program_files.find_missing_modules(root, script).items()
-        if not packages.has_module(module)
-    }
-    if missing_modules:
-        ways = _suggest_packages(sorted(missing_modules), root)
-        places_text = _join_names([f"{module} ({redact(place)})" for module, place in missing_modules.items()])
-        yield make_problem(
-            "packages-missing.here",
-            *ways,
-            script=redact(script),
-            modules=places_text,
-            python=python,
-        )
 
 
 def _has_no_packages(job: "Job", root: Path) -> bool:
@@ -131,3 +103,20 @@ def check_runner(job: "Job") -> Iterator[Problem]:
 
 def _make_conflict(flag: str, when: str, reason: str, ways: tuple[Suggestion, ...]) -> Problem:
     return make_problem("option-without-effect.packages", *ways, where=flag, when=when, why=reason)
+
+
+def check_syntax(job: "Job") -> Iterator[Problem]:
+    """Refuse a script that this Python cannot read; warn where the job has another one."""
+    if (script := find_script(job)) is None:
+        return
+    folder, name = script
+    if fault := program_files.read_syntax(folder / name)[1]:
+        is_here = job["install"] and not job["python_version"] and not job["shipped_environment"]
+        yield make_problem(
+            "program-unreadable",
+            where=f"{redact(name)}:{fault.lineno}",
+            given=(fault.text or "").strip()[:MAX_TEXT],
+            reason=fault.msg,
+            minor=sys.version_info[1],
+            severity="error" if is_here else "warning",
+        )

@@ -10,16 +10,16 @@ import json
 import shutil
 from pathlib import Path
 
-HERE = Path(__file__).parent
-EXAMPLES = HERE.parents[1] / "examples"
+ROOT = Path(__file__).parents[2]
+CORPORA, EXAMPLES = ROOT / "bench/corpora", ROOT / "examples"
 FOLDERS = {
     "pusht-mini": EXAMPLES / "pusht-mini/dataset",
     "pusht-camera": EXAMPLES / "pusht-camera/dataset",
-    "two-cameras": HERE / "datasets/two-cameras",
-    "reward": HERE / "datasets/reward",
+    "two-cameras": CORPORA / "datasets/two-cameras",
+    "reward": CORPORA / "datasets/reward",
     "pusht-bags": EXAMPLES / "pusht-bags/bags",
 }
-STARTS = HERE / "starts"
+STARTS = CORPORA / "starts"
 PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
 
 
