@@ -13,12 +13,11 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
-from robotrain.config.command_options import complete_command
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.request import Request
 from robotrain.config.source_weights import take_weights
 from robotrain.config.sources import JobInputs, collect_sources
-from robotrain.config.trainer_args import collect_trainer_args
+from robotrain.config.trainer_args import collect_trainer_args, complete_command
 from robotrain.config.unknown_keys import find_unknown_keys
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import (
@@ -228,11 +227,11 @@ def _find_secrets(argument_groups: Sequence[Sequence[Value]], workload: Workload
         reported += [arguments[index] for index in positions]
         for index in positions:
             yield make_problem(
-                "secret-in-job.argument",
+                "secret-in-job",
                 *ways,
                 where=arguments[index].origin.where,
                 given=redact_argument(argument_texts, index),
-                program=workload.program,
+                what=f"an argument of {workload.program}",
             )
 
 
