@@ -8,7 +8,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from robotrain_runtime.comparison import record
@@ -149,14 +149,9 @@ def dump_trainings(
     rows: list[dict[str, Any]] = [
         {
             **dict.fromkeys(field.name for field in fields(PairVerdict)),
+            **asdict(verdict),
             "first": first_index,
             "second": second_index,
-            "verdict": verdict.verdict,
-            "difference": verdict.difference,
-            "low": verdict.low,
-            "high": verdict.high,
-            "p_value": verdict.p_value,
-            "withheld": verdict.withheld,
             "means": [[*verdict.first], [*verdict.second]],
             "sentence": describe_trainings(verdict, labels[first_index], labels[second_index], plan),
         }

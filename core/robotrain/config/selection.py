@@ -20,6 +20,7 @@ from robotrain.store.files import find_project_file
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
+    from robotrain.errors import Problem
     from robotrain.model.workload import Workload
 
 PROGRAM_FILE = re.compile(r"[^-=\s][^=]*\.[a-z]\w{0,5}")
@@ -38,6 +39,11 @@ class Surroundings(NamedTuple):
     """The content of robotrain.toml, with a profile."""
     platform: Value | None = None
     """The chosen platform."""
+
+    def list_problems(self) -> list[Problem]:
+        """Return what is wrong with the files."""
+        problems = [problem for layer in self.variables for problem in layer.problems]
+        return [*problems, *(self.project.problems if self.project else ())]
 
     def find_variable(self, name: str) -> Value | None:
         """Return a variable of the environment or a `.env` file."""
