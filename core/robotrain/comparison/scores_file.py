@@ -14,7 +14,6 @@ from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
 
-FLAG = "--scores"
 COLUMNS = ("policy", "start", "success", "score", "condition", "training")
 REQUIRED = COLUMNS[:2]
 MEASURED = ("success", "score")

@@ -20,7 +20,7 @@ from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import cancel, file_names, log, removal
+from robotrain.run_folder import cancel, file_names, log
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart, judge_parts
@@ -293,8 +293,12 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
         run = ""
         with suppress(Rejected, OSError, ValueError):  # it does not say
             run = self.read_run_name(reference)
+        if run != folder.name:  # a record may name any folder
+            raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=self.spec_file)])
         status = self.status(reference)
-        return removal.remove_run_folder(folder, run, self.spec_file, status, dry_run, self.folders.remove)
+        if not status.finished:
+            raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
+        return self.folders.remove(folder, dry_run)
 
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""
