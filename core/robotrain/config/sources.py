@@ -130,11 +130,6 @@ def _mean_all_checkpoints(source_text: SourceText, kinds: Mapping[str, SourceKin
     return source_text._replace(text=f"{source_text.text.strip()}{suffix}")
 
 
-def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
-    """Return the environment variables of a source flag, robotrain's own first."""
-    return (make_variable_name(flag.flag), *flag.env)
-
-
 def _select_known(
     sources: Sequence[SourceText],
     kinds: Mapping[str, SourceKind],
@@ -163,10 +158,9 @@ def read_variable_sources(
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
     for (role, flag), kind_names in by_flag.items():
-        variables = (name for name in list_source_variables(flag) if name in layer.values)
-        if (variable := next(variables, None)) is None:
+        variable_value = layer.find_first((make_variable_name(flag.flag), *flag.env))
+        if variable_value is None:
             continue
-        variable_value = layer.values[variable]
         revision = layer.find_first(flag.revision_env) if flag.revision_env else None
         for source_address in _split_list(str(variable_value.value)):
             origin, full_address = variable_value.origin, source_address

@@ -91,7 +91,9 @@ def validate_values(declared_type: type, raw_values: Mapping[str, Value]) -> Val
     for parameter in get_parameters(declared_type):
         value = given_values.get(parameter.name)
         if value is None:
-            problems += [_make_missing_problem(parameter)] if parameter.required else []
+            if parameter.required:
+                metavar, reason = parameter.metavar, parameter.param.help
+                problems.append(make_problem("value-missing", flag=parameter.flag, metavar=metavar, why=reason))
         elif problem := _check_text(parameter, value, given_values):
             problems.append(problem)
         elif is_valid(parameter, value.value):
@@ -159,10 +161,6 @@ def _list_texts(parameter: Parameter, text: str) -> list[str]:
         return load_texts(text) if parameter.param.form == "texts" else [text]
     except ValueError:
         return [text]
-
-
-def _make_missing_problem(parameter: Parameter) -> Problem:
-    return make_problem("value-missing", flag=parameter.flag, metavar=parameter.metavar, why=parameter.param.help)
 
 
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:

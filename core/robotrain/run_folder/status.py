@@ -148,14 +148,13 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
     def status(self, reference: Reference) -> Status:
         """Return the status of a run, a whole pipeline or sweep, or one of its parts. Raise RunGone or Rejected."""
         part = self.select_step(reference)
-        run_status = self.query_pipeline(reference)[0] if self.list_parts(reference) else self._query_status(part)
+        if self.list_parts(reference):
+            run_status = self.query_pipeline(reference)[0]
+        else:
+            jobs = self.query_jobs([part], self.read_all_facts([part]))
+            run_status = self.conclude_run(part, self.read_all_facts([part])[0], jobs).status
         self.folders.update_events_file(Path(part["folder"]))  # afterwards: the last ones are there
         return run_status
-
-    def _query_status(self, reference: Reference) -> Status:
-        """Return the status of a run or a part."""
-        jobs = self.query_jobs([reference], self.read_all_facts([reference]))
-        return self.conclude_run(reference, self.read_all_facts([reference])[0], jobs).status
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole and its parts, which are asked about at once. Raise RunGone or Rejected."""
@@ -186,11 +185,8 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
 
     def find_facts(self, folders: Sequence[str]) -> list[FolderFacts | None]:
         """Return the facts of each run folder; None for one that does not exist."""
-        return self.folders.find_facts(folders, self.list_fact_files())
-
-    def list_fact_files(self) -> Mapping[str, int]:
-        """Return the files that facts have, as FACT_FILES."""
-        return {**self.fact_files, **({self.output_file: OUTPUT_BYTES} if self.output_file else {})}
+        printed = {self.output_file: OUTPUT_BYTES} if self.output_file else {}
+        return self.folders.find_facts(folders, {**self.fact_files, **printed})
 
     def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
