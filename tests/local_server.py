@@ -3,9 +3,6 @@
 import contextlib
 import json
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -66,18 +63,3 @@ def serve_webhook() -> Iterator[Webhook]:
 
     with serve(Handler) as address:
         yield Webhook(address, taken)
-
-
-def wait_for_answer(address: str, seconds: float = 30.0) -> int:
-    """Return the status of an answer, once somebody listens."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
-        except OSError:
-            assert time.monotonic() < until, f"{address} does not answer"
-            time.sleep(0.05)

@@ -3,9 +3,7 @@
 import random
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 ROUNDS_FOR_A_KILL = 20
 """How many rounds there may be for each kill: one that ended before its moment is no kill."""
@@ -28,8 +26,6 @@ class Findings:
 
 RunRound = Callable[[int, random.Random, int], Findings]
 """Begin, kill, repeat and look: by the round's number, what draws its moments, and the most kills that it may make."""
-OpenRounds = Callable[[Path], AbstractContextManager[RunRound]]
-"""What starts the engine of the rounds, in an empty folder, and ends it."""
 
 
 def repeat_rounds(name: str, run_round: RunRound, kills: int, seed: int) -> Findings:

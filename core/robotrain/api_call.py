@@ -11,7 +11,7 @@ from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.validate import format_scalar
-from robotrain.config.values import CALL_NAME, Origin, Value
+from robotrain.config.values import CALL_NAME, Value
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_ARGS
@@ -23,6 +23,8 @@ from robotrain.submission import prepare
 
 make_problem = Messages(__file__)
 
+CALL = "call", ""
+"""The layer of the values of a call, and what stands before their names."""
 PARAMS = "params"
 """The argument with the parameters of the user's own."""
 JobFilePath = str | Path | None
@@ -45,7 +47,7 @@ def prepare_call(
     :param value_by_option: parameters, settings and sources by the names of their options.
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
-    surroundings = read_call_surroundings(platform_name, profile)
+    surroundings = read_surroundings(platform_name, profile, *CALL)
     files = (file,) if file else ()
     workload_value = surroundings.find_workload(files)
     selected_workload = workload_name or (str(workload_value.value) if workload_value else "")
@@ -82,7 +84,7 @@ def add_values(
     :param value_by_option: by the names of their options; None is no value.
     :param prefix: what stands before each name in messages: a step of a pipeline, with a dot.
     """
-    named = NamedValues(request, workload, platform, kinds, "call", prefix)
+    named = NamedValues(request, workload, platform, kinds, CALL[0], prefix)
     source_options = list_source_options(workload, kinds)
     for name, value in value_by_option.items():
         if value is None:
@@ -114,14 +116,6 @@ def list_source_options(
                 name = kind.roles[role].flag.strip("-").replace("-", "_")
                 options[name] = role, (*options.get(name, ("", ()))[1], kind.name)
     return options
-
-
-def read_call_surroundings(platform: str, profile: str) -> Surroundings:
-    """Return what all jobs of the working folder share, with the platform and the profile of a call."""
-    options = (("platform", platform), ("profile", profile))
-    return read_surroundings(
-        *(Value(option_text, Origin("call", name)) if option_text else None for name, option_text in options)
-    )
 
 
 def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:

@@ -61,9 +61,8 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     environments += [importlib.import_module(module).ENVIRONMENT for module in workload.data_environments]
     environments_by_lock: dict[bytes, LockedEnvironment] = {}
     for environment in filter(None, environments):
-        lock = Path(environment.lock).read_bytes()
         path = Path(environment.lock)
-        name = Path(environment.lock).name
+        lock, name = path.read_bytes(), path.name
         if any(other_lock.name == name and other_lock.lock != lock for other_lock in environments_by_lock.values()):
             name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
         env = LockedEnvironment(name=name, lock=lock, python=environment.python, gib=environment.gib)

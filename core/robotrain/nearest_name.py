@@ -28,7 +28,9 @@ def find_nearest_name(name: str, candidates: Iterable[str]) -> str | None:
     similar = [spelling for spelling in by_spelling if is_misspelling(name, spelling)]
     if len(longer) != 1 and not similar:
         return None
-    return by_spelling[longer[0] if len(longer) == 1 else max(similar, key=lambda other: _measure_ratio(name, other))]
+    if len(longer) == 1:
+        return by_spelling[longer[0]]
+    return by_spelling[max(similar, key=lambda other: SequenceMatcher(None, name, other).ratio())]
 
 
 def is_misspelling(name: str, other_name: str) -> bool:
@@ -59,10 +61,6 @@ def _is_nearly(word: str, other_word: str) -> bool:
 def _is_similar(text: str, other_text: str, least_ratio: float) -> bool:
     matcher = SequenceMatcher(None, text, other_text)  # its bounds cost a tenth
     return all(ratio() >= least_ratio for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio))
-
-
-def _measure_ratio(text: str, other_text: str) -> float:
-    return SequenceMatcher(None, text, other_text).ratio()
 
 
 def _simplify(name: str) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from robotrain import api
-from robotrain.api_call import add_values, load_platform, read_call_surroundings
+from robotrain.api_call import CALL, add_values, load_platform
 from robotrain.config.request import Request
+from robotrain.config.selection import read_surroundings
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.platform_features import PipelineRuns
@@ -79,7 +80,7 @@ def pipeline(
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
-    surroundings = read_call_surroundings(platform, profile)
+    surroundings = read_surroundings(platform, profile, *CALL)
     loaded_platform = load_platform(surroundings, plugins)
     context = RequestContext(platform=loaded_platform, plugins=plugins, surroundings=surroundings)
     request = _change_steps(request_from_file(Path(file), context), values or {}, context)

@@ -93,11 +93,8 @@ WRONG_FORMS = [
 INVALID: list[tuple[str, str, list[str]]] = [
     ("image", "ubuntu", ["--environment-version VERSION"]),
     ("image", f"x/y{DIGEST}", ["--environment-version VERSION"]),
-    *(
-        ("exec_timeout", time, [f"--exec-timeout {better}"])
-        for time, better in (("1h30m", "90m"), ("366d", "365d"), ("1500ms", "1s"))
-    ),
-    *(("exec_timeout", time, []) for time in ("0h", "12", "9" * 5000 + "h")),
+    *(("exec_timeout", time, [f"--exec-timeout {better}"]) for time, better in (("366d", "365d"), ("1500ms", "1s"))),
+    *(("exec_timeout", time, []) for time in ("0h", "12", "9" * 5000 + "h", "1h30m")),
     *(("display_name", name, []) for name in (" ", "a\nb", "x" * 257, "the ${{ name }}", "a\u2028b", "a\udc80")),
     *(
         ("labels", labels, [])

@@ -107,7 +107,7 @@ def test_nothing_is_run_from_a_run_folder_that_others_can_write_to(tmp_path, nam
     (runtime / "__main__.py").write_text(f"open({str(ran)!r}, 'w')")
     change(folder / name)
     with pytest.raises(Rejected) as refused:
-        model_registration.register_model(folder, "arm", None)
+        model_registration.register_model(folder, "arm", None, folder / "payload")
     (problem,) = refused.value.problems
     owner = "belongs to the user 54321" if change is give_away else "can be written by every user"
     assert f"{folder / name} {owner}" in problem.title

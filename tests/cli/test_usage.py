@@ -47,7 +47,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN), ["source-missing"]),
         (
             ("render", *LOCAL, *X, "--policy-repo-id", "u/a", "--policy-repo-id", "u/b"),
-            ["source-repeated", "source-repeated", "sources-conflict"],
+            ["source-repeated", "sources-conflict"],
         ),
         (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["word-repeated", "file-unreadable a.yaml"]),
         (("logs", "--raw", "--json"), ["usage"]),

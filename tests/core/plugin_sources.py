@@ -25,12 +25,6 @@ def declare(line: str) -> str:
     return PLATFORM.replace("    def check(", f"    {line}\n\n    def check(", 1)
 
 
-def declare_setting(field: str) -> str:
-    """Return the module of the platform with a setting `spot` of this type and default."""
-    imports = "from dataclasses import field\nfrom pathlib import Path\nfrom typing import Literal\n"
-    return imports + PLATFORM.replace("    replicas: Annotated", f"    spot: {field}\n    replicas: Annotated")
-
-
 def make_hook(name: str, body: str, arguments: str = "") -> str:
     """Return a module with one hook."""
     head = "import sys, time\nfrom robotrain.plugin import hook\n\n"

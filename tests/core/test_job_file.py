@@ -80,24 +80,6 @@ def test_a_parameter_at_the_top_is_not_taken_for_another_key(render):
     assert (problem["code"], problem["instead"]) == ("file-unknown-key", [])
 
 
-MISPLACED = {
-    "step: 5": "parameters: {training_steps: 5}",
-    "batch-size: 4": "parameters: {batch_size: 4}",
-    "learning_rate: 1e-4": "parameters: {learning_rate: 1e-4}",
-    "partition: gpu": "platforms: {slurm: {partition: gpu}}",
-    "plattform: local": "--platform local",
-    "profile: lab": "--profile lab",
-    "dataset: lerobot/pusht": 'sources: {dataset: {huggingface: "lerobot/pusht"}}',
-    "dataset: {local_path: data}": 'sources: {dataset: {"local_path": "data"}}',
-    "policy: .": 'sources: {policy: {local_path: "."}}',
-    "trainer-args: [--x=1]": "trainer_args",
-    "workload: command\ncmd: python train.py": 'run: ["python", "train.py"]',
-    "workload: command\nscript: [python, train.py]": 'run: ["python", "train.py"]',
-    "notes: hello": "",
-    "password: hf_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": "",
-}
-
-
 def test_settings_of_another_platform_do_no_harm(render):
     assert render(GOOD + "platforms:\n  fake:\n    pressure: high\n").exit_code == 0
 

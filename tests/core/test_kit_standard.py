@@ -3,12 +3,9 @@
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from robotrain.plugin import SchedulerSettings
 from robotrain.testing import PlatformKit, SourceKit, WorkloadKit
 from robotrain.testing.kit_base import KitBase
 
@@ -40,55 +37,6 @@ def test_every_standard_test_says_what_it_checks(kit):
     names = [name for name in dir(kit) if name.startswith("test_")]
     assert names
     assert [name for name in names if not getattr(kit, name).__doc__] == []
-
-
-@dataclass
-class NoSettings:
-    pass
-
-
-def run_requests_test(settings, requests, engine):
-    """Return the sentences of the kit's test of requests; `engine`: what it has of the words of a job."""
-    world = SimpleNamespace(requests=requests, read_requests=engine)
-    platform = SimpleNamespace(settings=settings)
-    bench = SimpleNamespace(world=world, platform=platform, submit_job=lambda *words: SimpleNamespace(reference=words))
-    try:
-        PlatformKit().test_requests_reach_the_engine(bench)
-    except pytest.fail.Exception as failure:
-        return str(failure)
-    return ""
-
-
-REQUESTS = {"--gpus=2": "gpu:2", "--cpus=3": "3", "--time=93m": "93", "--memory=7G": "7G"}
-
-
-@pytest.mark.parametrize(
-    ("requests", "engine", "sentence"),
-    [
-        (REQUESTS, {**REQUESTS}, ""),
-        (REQUESTS, {**REQUESTS, "--gpus=2": None}, "with --gpus=2 the engine has: None instead of 'gpu:2'"),
-        (REQUESTS, {**REQUESTS, "--time=93m": "60"}, "with --time=93m the engine has: '60' instead of '93'"),
-        ({"--gpus=2": "gpu:2"}, {"--gpus=2": "gpu:2"}, "--cpus, --memory, --time"),
-        ({}, {}, "--cpus, --gpus, --memory, --time"),
-    ],
-)
-def test_a_request_that_does_not_reach_the_engine_is_named(requests, engine, sentence):
-    def read(words):
-        return {word.partition("=")[0]: engine[word] for word in words}
-
-    message = run_requests_test(SchedulerSettings, requests, read)
-    assert bool(message) == bool(sentence)
-    assert message.endswith(sentence)
-
-
-def test_a_request_that_the_engine_has_by_default_proves_nothing():
-    message = run_requests_test(NoSettings, {"--pool=lab": "lab"}, lambda words: {"--pool": "lab"})
-    assert message.startswith("without --pool=lab the engine has 'lab' as well")
-
-
-def test_platform_that_asks_its_engine_for_nothing_is_skipped():
-    with pytest.raises(pytest.skip.Exception, match="the world does not implement requests"):
-        run_requests_test(NoSettings, {}, lambda words: {})
 
 
 def test_ruff_refuses_imports_of_names_that_are_not_public(tmp_path):

@@ -1,7 +1,5 @@
 """The parity matrix: a row for all there is, an answer of each platform; in a terminal, as data, and as a page."""
 
-from pathlib import Path
-
 import pytest
 from robotrain.check import matrix
 from robotrain.cli.commands import platforms as commands_platforms
@@ -9,9 +7,6 @@ from robotrain.cli.table import measure_width
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.support import ANY, YES
 from robotrain.plugins.manager import Plugins
-
-ROOT = Path(__file__).parents[2]
-MARK = "<!-- what follows is written by .ci/pages -->\n\n"
 
 
 @pytest.fixture

@@ -1,61 +1,12 @@
-"""What plugins declare: the kits name what is malformed; settings that reject or fail."""
+"""What plugins declare: claims, features, and settings that reject or fail."""
 
 import json
-from dataclasses import field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
 import pytest
 from plugin_sources import PLATFORM, indent, make_platform, make_source_kind
-from robotrain.model.capabilities import Capabilities
-from robotrain.plugin import Param, Platform, RoleFlag, SourceKind, Workload
-from robotrain.testing.declarations import validate_declaration
 
 JOB = ("--platform", "plain", "--dataset-path", "x")
-PARAMETERS: list[tuple[Any, Any]] = [
-    (Annotated[Path, Param()], Path("x")),
-    (Annotated[Path | None, Param()], None),
-    (Annotated[list[int], Param()], ()),
-    (Annotated[int | str, Param()], 1),
-    (Annotated[Literal[1, 2], Param()], 1),
-    (Annotated[Literal["a", "b"], Param()], "c"),
-    (Annotated[int, Param()], "x"),
-    (Annotated[bool, Param()], 1),
-    (Annotated[str, Param()], None),
-    (Annotated[str, Param()], field(default_factory=str)),
-    (Annotated[int, Param(form="pairs")], 1),
-    (int, 1),
-    (Annotated[str, Param(flag="spot")], "x"),
-]
-
-
-def make_workload(parameters: Any) -> Workload:
-    return Workload(name="dig", summary="", roles={}, container_plugin="x", parameters=parameters)
-
-
-def make_kind(*flags: str) -> SourceKind:
-    flag = RoleFlag(flags[0], aliases=flags[1:])
-    return SourceKind(name="pet", title="", form="", help="", roles={"dataset": flag}, recognizes=bool, parse=Path)
-
-
-@pytest.mark.parametrize(("kind", "default"), PARAMETERS)
-def test_malformed_parameter_is_no_declaration(kind, default):
-    parameters = make_dataclass("Parameters", [("deep", kind, default)], frozen=True)
-    with pytest.raises((TypeError, ValueError)):
-        validate_declaration(make_workload(parameters))
-
-
-@pytest.mark.parametrize("limit", ["3", 0])
-def test_malformed_limit_is_no_declaration(limit):
-    limited = Platform(name="limited", capabilities=Capabilities(limits={"sources": limit}))
-    with pytest.raises(ValueError, match="limits"):
-        validate_declaration(limited)
-
-
-@pytest.mark.parametrize("flags", [("not a flag",), ("-p",), ("--pet", "pet")])
-def test_malformed_flag_is_no_declaration(flags):
-    with pytest.raises(ValueError, match="flag"):
-        validate_declaration(make_kind(*flags))
 
 
 @pytest.fixture

@@ -194,14 +194,12 @@ def test_error_in_the_file_is_reported_with_its_line(robotrain, folder, source, 
     answer.check_problems(1, f"plugin-failed --plugins-from {place}/robotrain_plugin.py{line}")
 
 
-@pytest.mark.parametrize("name", ["tools", "gone", "file/robotrain_plugin.py"])
+@pytest.mark.parametrize("name", ["tools", "gone", "tools/file"])
 def test_folder_without_a_plugin_file(robotrain, tmp_path, name):
     (tmp_path / "tools").mkdir()
-    (tmp_path / "file").mkdir()
-    (tmp_path / "file/robotrain_plugin.py").touch()
+    (tmp_path / "tools/file").touch()
     answer = robotrain("--plugins-from", tmp_path / name, "render", "--platform", "local", *JOB)
     answer.check_problems(2, f"plugin-file-unusable --plugins-from {tmp_path / name}")
-    assert (f"--plugins-from {tmp_path / 'file'} (" in answer.stderr) == name.startswith("file")
 
 
 def test_file_without_hooks_and_commands(robotrain, folder):

@@ -241,16 +241,6 @@ def test_problem_is_reported_with_its_table(robotrain):
         assert places == expected
 
 
-TABLES = {
-    "[slurm]\npartition = 'gpu'\n": "[platforms.slurm]",
-    "[profiles.p.local]\nmlflow-uri = 'x'\n": "[profiles.p.platforms.local]",
-    "[lerobot-train]\nbatch_size = 8\n": "[workloads.lerobot-train]",
-    "batch_size = 8\n": "[parameters]",
-    "partition = 'gpu'\n": "[platforms.slurm]",
-    "gpus = 2\n": "[platforms.PLATFORM]",
-}
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from robotrain.cluster.checks import suggest_names
 from robotrain.config.sources import parse_source
 from robotrain.config.validate import validate_values
 from robotrain.config.values import Origin, SourceText, Value
@@ -78,17 +77,3 @@ def test_a_refused_value_is_quoted_and_not_repeated(declared):
             _, problems, _ = validate_values(declared, {parameter.name: value})
             broken += find_broken(problems, [parameter.flag, text])
     assert broken == []
-
-
-@pytest.mark.parametrize(
-    ("names", "ways"),
-    [
-        ((), ["list"]),
-        (("robots",), []),
-        (("robots", "arm team"), ["--account 'arm team'"]),
-        (("robots", "robot", "other"), ["--account robot"]),
-        (("one", "two"), ["--account NAME"]),
-    ],
-)
-def test_what_exists_is_suggested_but_for_what_was_wanted(names, ways):
-    assert [way.text for way in suggest_names("--account {}", "robots", names, "list")] == ways

@@ -103,13 +103,10 @@ SUGGESTIONS: list[tuple[Job, dict[str, object], str, list[str]]] = [
     (job(), {"image": "ubuntu"}, "value-invalid", ["--image ubuntu:TAG", "--image ubuntu@sha256:DIGEST"]),
     *((job(), {"storage": size}, "value-invalid", ["--storage 48Gi"]) for size in ("48GB", "48 gb", "48", "0Gi")),
     *((job(), {"storage": size}, "value-invalid", []) for size in ("-1Gi", "big")),
-    *(
-        (job(), {"exec_timeout": time}, "value-invalid", [f"--exec-timeout {better}"])
-        for time, better in (("1h30m", "90m"), ("12 hours", "12h"), ("61d", "60d"))
-    ),
+    (job(), {"exec_timeout": "61d"}, "value-invalid", ["--exec-timeout 60d"]),
     *(
         (job(), {"exec_timeout": time}, "value-invalid", [])
-        for time in ("0h", "20us", "9" * 5000 + "h", "12", "1.5h", "PT1H")
+        for time in ("0h", "20us", "9" * 5000 + "h", "12", "1.5h", "PT1H", "1h30m")
     ),
     (job(), {"gpus": 0}, "gpus-too-few", ["--gpus 1", "--device cpu"]),
     (job(num_gpus=2), {"gpus": 1}, "gpus-too-few", ["--gpus 2", "--num-gpus 1"]),

@@ -15,7 +15,6 @@ from parity_document import Arrived, read_arrived
 from robotrain.store import code_folder
 from robotrain_sources.git import clone
 
-Given = Mapping[str, str | None] | None
 OUTSIDE = (
     *((socket.socket, name) for name in ("connect", "connect_ex", "sendto")),
     *((socket, name) for name in ("getaddrinfo", "gethostbyname", "create_connection")),

@@ -155,14 +155,11 @@ class DatasetPair(NamedTuple):
 
 def list_dataset_pairs(chosen_inputs: Iterable[Input]) -> list[DatasetPair]:
     """Return every pair of kinds of datasets in a job, without repetition."""
+    datasets = [(chosen.source.kind, chosen) for chosen in chosen_inputs if chosen.role == DATASET]
     pairs_by_kinds: dict[frozenset[str], DatasetPair] = {}
-    earlier_kinds: dict[str, None] = {}
-    for dataset in chosen_inputs:
-        if dataset.role == DATASET:
-            kind = dataset.source.kind
-            for earlier_kind in earlier_kinds:
-                pairs_by_kinds.setdefault(frozenset((earlier_kind, kind)), DatasetPair(earlier_kind, kind, dataset))
-            earlier_kinds[kind] = None
+    for index, (kind, dataset) in enumerate(datasets):
+        for earlier_kind, _ in datasets[:index]:
+            pairs_by_kinds.setdefault(frozenset((earlier_kind, kind)), DatasetPair(earlier_kind, kind, dataset))
     return list(pairs_by_kinds.values())
 
 

@@ -122,20 +122,10 @@ def parse_duration(text: str, longest: int, reason: str) -> float:
     """
     match = re.fullmatch(r"(\d{1,15})(us|ms|s|m|h|d)", text, re.ASCII)
     if not match:
-        raise QuantityError("A duration is a whole number and one unit: s, m, h or d.", _guess_duration(text, longest))
+        raise QuantityError("A duration is a whole number and one unit: s, m, h or d.")
     seconds = int(match[1]) * TIME_UNITS[match[2]]
     if seconds > longest:
         raise QuantityError(reason, f"{longest // 86400}d")
     if seconds < 1:
         raise QuantityError("It is less than a second.")
     return seconds
-
-
-def _guess_duration(text: str, longest: int) -> str:
-    """Return `90m` for `1h30m`, `12h` for `12 hours`."""
-    parts = re.findall(r"(\d{1,9})\s*([smhd])[a-z]*", text.lower(), re.ASCII)
-    if not parts or re.sub(r"\d+\s*[smhd][a-z]*\s*", "", text.lower()):
-        return ""
-    total = sum(int(count) * int(TIME_UNITS[unit]) for count, unit in parts)
-    unit = next(unit for unit in ("d", "h", "m", "s") if total % TIME_UNITS[unit] == 0)
-    return f"{total // int(TIME_UNITS[unit])}{unit}" if 0 < total <= longest else ""

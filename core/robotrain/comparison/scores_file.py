@@ -14,7 +14,6 @@ from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
 
-FLAG = "--scores"
 COLUMNS = ("policy", "start", "success", "score", "condition", "training")
 REQUIRED = COLUMNS[:2]
 MEASURED = ("success", "score")
@@ -47,18 +46,20 @@ def read_scores(file_bytes: bytes, file: str) -> list[Observation]:
         for row in reader:
             where = _place(file, reader.line_num)
             if None in row or None in row.values():
-                problems.append(make_problem("scores-invalid.cells", where=where, of=len(reader.fieldnames)))
+                reason = f"the line does not have the {len(reader.fieldnames)} cells of the first line"
+                problems.append(make_problem("scores-invalid.line", where=where, reason=reason))
             elif any(cells := {name: cell.strip() for name, cell in row.items()}.values()):
                 rows.append((where, dict(zip(row, cells, strict=True))))
     except csv.Error as error:
-        problems.append(make_problem("scores-invalid.not-csv", where=_place(file, reader.line_num), error=str(error)))
+        where, reason = _place(file, reader.line_num), f"the line cannot be read as CSV: {error}"
+        problems.append(make_problem("scores-invalid.line", where=where, reason=reason))
     _hide_secrets([row for _, row in rows])
     episodes: dict[tuple[str, ...], Observation] = {}
     for where, row in rows:
         try:
             episode = _read_row(row, has_comma=delimiter == ";")
         except ValueError as error:
-            problems.append(make_problem("scores-invalid.value", where=where, reason=str(error)))
+            problems.append(make_problem("scores-invalid.line", where=where, reason=error))
             continue
         key = (episode.policy, episode.training, episode.condition, episode.start)
         if key in episodes:
@@ -66,7 +67,7 @@ def read_scores(file_bytes: bytes, file: str) -> list[Observation]:
             problems.append(make_problem("scores-invalid.start-twice", where=where, policy=policy, start=start))
         episodes[key] = episode
     if not rows and not problems:
-        problems.append(make_problem("scores-invalid.empty", where=_place(file, 1)))
+        problems.append(make_problem("scores-invalid.line", where=_place(file, 1), reason="the file has no episode"))
     raise_if_any(problems)
     return _mark_repetitions([*episodes.values()])
 
@@ -84,7 +85,8 @@ def _find_wrong_columns(names: Sequence[str], file: str) -> Iterator[Problem]:
         yield make_problem("scores-invalid.columns", where=_place(file, 1), missing=", ".join(missing), found=found)
     for name in COLUMNS:
         if names.count(name) > 1:
-            yield make_problem("scores-invalid.column-twice", where=_place(file, 1), name=name)
+            reason = f"two columns are called {name}"
+            yield make_problem("scores-invalid.line", where=_place(file, 1), reason=reason)
 
 
 def _hide_secrets(rows: Sequence[dict[str, str]]) -> None:

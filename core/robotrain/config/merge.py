@@ -43,30 +43,25 @@ def _find_unused_values(
 ) -> Iterator[Problem]:
     """Yield one note for all found values that lack another parameter."""
     by_name = {parameter.name: parameter for parameter in parameters}
-    needed_names = list(dict.fromkeys(name for names in needed_by_name.values() for name in names if name in by_name))
-    if not needed_names:
-        return
-    flags = ", ".join(by_name[name].flag for name in needed_by_name)
-    missing_flags = ", ".join(by_name[name].flag for name in needed_names)
-    yield make_problem(
-        "found-in-part",
-        Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed_names)),
-        where=str(values[next(iter(needed_by_name))].origin),
-        flags=flags,
-        missing=missing_flags,
-    )
+    needed_names = dict.fromkeys(name for names in needed_by_name.values() for name in names)
+    if needed := [by_name[name] for name in needed_names if name in by_name]:
+        yield make_problem(
+            "found-in-part",
+            " ".join(f"{parameter.flag} {parameter.metavar}" for parameter in needed),
+            where=str(values[next(iter(needed_by_name))].origin),
+            flags=", ".join(by_name[name].flag for name in needed_by_name),
+            missing=", ".join(parameter.flag for parameter in needed),
+        )
 
 
 def _make_untrusted_problem(parameter: Parameter, value: Value, code: str) -> Problem:
     """Return the problem of a program that a project's file names, or of one of its texts that names code."""
-    layer = value.origin.layer
-    message = "setting-not-trusted.code" if code else "setting-not-trusted.program"
     return make_problem(
-        message,
+        "setting-not-trusted.code" if code else "setting-not-trusted.program",
         where=value.origin.where,
         given=code or str(value.value),
         flag=parameter.flag,
-        layer=layer,
+        layer=value.origin.layer,
         wanted=redact(code) if code else parameter.metavar,
         variable=parameter.env[0],
         metavar=parameter.metavar,

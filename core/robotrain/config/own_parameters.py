@@ -33,7 +33,7 @@ BASE_ATTRIBUTE = "robotrain_declared"
 """Where a class with a user's own parameters has the one that its workload declares."""
 
 
-def extend_workload(workload: Workload, parameter_names: Iterable[str], platform: Platform | None = None) -> Workload:
+def extend_workload(workload: Workload, parameter_names: Iterable[str], platform: Platform | None) -> Workload:
     """Return the workload with a parameter more for each of these names that can be one of its user's own."""
     declared_type = get_declared(workload.parameters)
     own_names = list_own_names(workload.parameters)
@@ -61,14 +61,10 @@ def extend_for_sweep(workload: Workload, request: Request, varied_names: Iterabl
     return extend_workload(extended_workload, new_names, platform)
 
 
-def list_given_names(request: Request) -> list[str]:
-    """Return the names of a request's own parameters, those of its job file first."""
-    return list(dict.fromkeys(name for layer in reversed(request.layers) for name in layer.select("params")))
-
-
 def extend_for_request(workload: Workload, request: Request, platform: Platform) -> Workload:
-    """Return the workload with the own parameters of a request."""
-    return extend_workload(workload, list_given_names(request), platform)
+    """Return the workload with the own parameters of a request, those of its job file first."""
+    given_names = [name for layer in reversed(request.layers) for name in layer.select("params")]
+    return extend_workload(workload, given_names, platform)
 
 
 def get_declared(parameters: type) -> type:
@@ -140,7 +136,7 @@ def _find_problems(request: Request, workload: Workload, platform: Platform) -> 
             elif value_holds_secret(f"{name}={value.value}") and not value_holds_secret(str(value.value)):
                 given_text = f"{name}={value.value}"
                 yield make_problem(
-                    "secret-in-job.parameter", SECRET_WAY, where=value_place, given=given_text, name=name
+                    "secret-in-job", SECRET_WAY, where=value_place, given=given_text, what=f"{PARAM_FLAG} {name}"
                 )
 
 
@@ -151,11 +147,10 @@ def explain_refusal(name: str, workload: Workload, platform: Platform | None) ->
     """
     if not re.fullmatch(NAME_PATTERN, name) or keyword.iskeyword(name):
         return "A name has letters, digits and `_`, begins with a letter, and is no word of Python."
-    settings = platform.settings if platform else None
     if any(parameter.name == name for parameter in get_parameters(workload.parameters)):
         return f"{workload.name} has a parameter {name}."
-    if settings and any(parameter.name == name for parameter in get_parameters(settings)):
-        return f"{platform.name if platform else ''} has a setting {name}."
+    if platform and any(parameter.name == name for parameter in get_parameters(platform.settings)):
+        return f"{platform.name} has a setting {name}."
     if name in workload.roles:
         return f"{workload.name} has an input {name}."
     reserved = workload.own_command.reserved_names if workload.own_command else ()

@@ -13,12 +13,11 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
-from robotrain.config.command_options import complete_command
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.request import Request
 from robotrain.config.source_weights import take_weights
 from robotrain.config.sources import JobInputs, collect_sources
-from robotrain.config.trainer_args import collect_trainer_args
+from robotrain.config.trainer_args import collect_trainer_args, complete_command
 from robotrain.config.unknown_keys import find_unknown_keys
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import (
@@ -105,13 +104,12 @@ def resolve_job(
     job = _fill_defaults(job, parameters, workload.derive_defaults(job))
     if workload.derive_profile is not None:
         job = dataclasses.replace(job, profile=workload.derive_profile(job))
+    described = [layer for layer in (*request.files, config) if layer]
+    file_problems = [problem for layer in described for problem in layer.problems]
+    groups = ((workload.parameters, parameters), (platform.settings, settings))
     problems = [
-        *(
-            problem
-            for layer in (*request.files, config, *request.surroundings.variables, request.surroundings.project)
-            if layer
-            for problem in layer.problems
-        ),
+        *file_problems,
+        *request.surroundings.list_problems(),
         *own_problems,
         *find_unknown_keys(request, workload, platform),
         *inputs.problems,
@@ -119,13 +117,11 @@ def resolve_job(
         *layer_problems,
         *parameter_problems,
         *settings_problems,
-        *_find_missing_sources(inputs, workload, platform, kinds, request, config),
+        *_find_missing_sources(inputs, workload, platform, kinds, request, file_problems),
         *managed_options.find_misplaced_args(arguments, inputs, workload, platform, request),
-        *_find_secrets([*(layer.arguments or () for layer in (*request.files, config) if layer), arguments], workload),
-        *_list_chosen_by_files(
-            request, inputs, platform, (workload.parameters, parameters), (platform.settings, settings)
-        ),
-        *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
+        *_find_secrets([*(layer.arguments or () for layer in described), arguments], workload),
+        *_list_chosen_by_files(request, inputs, platform, *groups),
+        *_list_noted_defaults(*groups),
     ]
     return Resolution(
         job=job,
@@ -198,11 +194,10 @@ def _find_missing_sources(
     platform: Platform,
     kinds: Mapping[str, SourceKind],
     request: Request,
-    config: Layer | None,
+    file_problems: Sequence[Problem],
 ) -> Iterator[Problem]:
     """Yield problems for required roles without a source, unless an invalid source is reported already."""
-    files = [problem for file in (*request.files, config) if file for problem in file.problems]
-    reported = bool(select_errors((*inputs.problems, *files)))
+    reported = bool(select_errors((*inputs.problems, *file_problems)))
     filled_roles = {*request.unread, *(source.role for source in inputs.chosen)}
     for role, rule in workload.roles.items():
         if not rule.required or reported or role in filled_roles:
@@ -228,11 +223,11 @@ def _find_secrets(argument_groups: Sequence[Sequence[Value]], workload: Workload
         reported += [arguments[index] for index in positions]
         for index in positions:
             yield make_problem(
-                "secret-in-job.argument",
+                "secret-in-job",
                 *ways,
                 where=arguments[index].origin.where,
                 given=redact_argument(argument_texts, index),
-                program=workload.program,
+                what=f"an argument of {workload.program}",
             )
 
 

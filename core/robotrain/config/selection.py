@@ -20,6 +20,7 @@ from robotrain.store.files import find_project_file
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
+    from robotrain.errors import Problem
     from robotrain.model.workload import Workload
 
 PROGRAM_FILE = re.compile(r"[^-=\s][^=]*\.[a-z]\w{0,5}")
@@ -38,6 +39,11 @@ class Surroundings(NamedTuple):
     """The content of robotrain.toml, with a profile."""
     platform: Value | None = None
     """The chosen platform."""
+
+    def list_problems(self) -> list[Problem]:
+        """Return what is wrong with the files."""
+        problems = [problem for layer in self.variables for problem in layer.problems]
+        return [*problems, *(self.project.problems if self.project else ())]
 
     def find_variable(self, name: str) -> Value | None:
         """Return a variable of the environment or a `.env` file."""
@@ -73,17 +79,26 @@ class Surroundings(NamedTuple):
 NO_SURROUNDINGS = Surroundings()
 
 
-def read_surroundings(platform: Value | None = None, profile: Value | None = None) -> Surroundings:
-    """Return what the environment and the files of the working folder say; a given platform and profile win."""
+def read_surroundings(platform: str = "", profile: str = "", layer: str = "flag", start: str = "--") -> Surroundings:
+    """Return what the environment and the files of the working folder say; a given platform and profile win.
+
+    :param layer: what gives these, which stand there after `start`.
+    """
+    given_platform, given_profile = (
+        Value(text, Origin(layer, f"{start}{name}")) if text else None
+        for name, text in (("platform", platform), ("profile", profile))
+    )
     working_folder, project = Path.cwd(), None
     surroundings = Surroundings((read_environment(), *read_dotenv_files(working_folder)))
-    profile = profile or surroundings.find_variable(PROFILE_VARIABLE)
-    if profile or find_project_file(working_folder):
+    chosen_profile = given_profile or surroundings.find_variable(PROFILE_VARIABLE)
+    if chosen_profile or find_project_file(working_folder):
         from robotrain.config import project_file  # costs start-up
 
-        project = project_file.load_project(working_folder, profile)
+        project = project_file.load_project(working_folder, chosen_profile)
     chosen_platform = (
-        platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.find("platform") if project else None)
+        given_platform
+        or surroundings.find_variable(PLATFORM_VARIABLE)
+        or (project.find("platform") if project else None)
     )
     return surroundings._replace(project=project, platform=chosen_platform)
 
@@ -121,11 +136,7 @@ class Choice(NamedTuple):
 
 def choose_without_job(platform: str, profile: str = "") -> Choice:
     """Return the choice of a command that takes no job."""
-    options = [
-        Value(option_text, Origin("flag", flag))
-        for option_text, flag in ((platform, "--platform"), (profile, "--profile"))
-    ]
-    surroundings = read_surroundings(*(value if value.value else None for value in options))
+    surroundings = read_surroundings(platform, profile)
     platform_value = surroundings.platform or Value("", DEFAULT_ORIGIN)
     return Choice("", str(platform_value.value), surroundings, origins=(DEFAULT_ORIGIN, platform_value.origin))
 

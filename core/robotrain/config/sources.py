@@ -128,11 +128,6 @@ def _mean_all_checkpoints(source_text: SourceText, kinds: Mapping[str, SourceKin
     return source_text._replace(text=f"{source_text.text.strip()}{suffix}")
 
 
-def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
-    """Return the environment variables of a source flag, robotrain's own first."""
-    return (make_variable_name(flag.flag), *flag.env)
-
-
 def _select_known(
     sources: Sequence[SourceText],
     kinds: Mapping[str, SourceKind],
@@ -161,10 +156,9 @@ def read_variable_sources(
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
     for (role, flag), kind_names in by_flag.items():
-        variables = (name for name in list_source_variables(flag) if name in layer.values)
-        if (variable := next(variables, None)) is None:
+        variable_value = layer.find_first((make_variable_name(flag.flag), *flag.env))
+        if variable_value is None:
             continue
-        variable_value = layer.values[variable]
         revision = layer.find_first(flag.revision_env) if flag.revision_env else None
         for source_address in _split_list(str(variable_value.value)):
             origin, full_address = variable_value.origin, source_address
@@ -247,22 +241,21 @@ def _find_conflicts(
     source_texts: Sequence[SourceText], role: str, rule: Role, kinds: Mapping[str, SourceKind]
 ) -> Iterator[Problem]:
     """Yield problems for sources of one layer that cannot be combined."""
-    for kind in kinds.values():
+    repeated = [] if rule.many else [source_texts]
+    for kind in kinds.values() if rule.many else ():
         kind_texts = [source_text for source_text in source_texts if kind.name in source_text.kinds]
-        if len(kind_texts) > 1 and not kind.roles[role].repeatable:
-            ways = _suggest_single_source(kind_texts) if rule.many else ()  # otherwise suggested below
-            where, given = kind_texts[1].origin.where, kind_texts[1].text
-            yield make_problem("source-repeated.flag", *ways, where=where, given=given, flag=kind.roles[role].flag)
-    if len(source_texts) > 1 and not rule.many:
-        yield make_problem(
-            "source-repeated.role",
-            *_suggest_single_source(source_texts),
-            where=source_texts[1].origin.where,
-            given=source_texts[1].text,
-            role=role,
-            flags=" and ".join(dict.fromkeys(redact(source_text.origin.where) for source_text in source_texts)),
-            count=len(source_texts),
-        )
+        repeated += [] if not kind_texts or kind.roles[role].repeatable else [kind_texts]
+    for texts in repeated:
+        if len(texts) > 1:
+            yield make_problem(
+                "source-repeated",
+                *_suggest_single_source(texts),
+                where=texts[1].origin.where,
+                given=texts[1].text,
+                role=role,
+                flags=" and ".join(dict.fromkeys(redact(source_text.origin.where) for source_text in texts)),
+                count=len(texts),
+            )
     counts = Counter(source_text.kinds for source_text in source_texts)
     for kind_names, count in counts.items():
         if count > MAX_SOURCES:

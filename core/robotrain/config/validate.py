@@ -91,7 +91,9 @@ def validate_values(declared_type: type, raw_values: Mapping[str, Value]) -> Val
     for parameter in get_parameters(declared_type):
         value = given_values.get(parameter.name)
         if value is None:
-            problems += [_make_missing_problem(parameter)] if parameter.required else []
+            if parameter.required:
+                metavar, reason = parameter.metavar, parameter.param.help
+                problems.append(make_problem("value-missing", flag=parameter.flag, metavar=metavar, why=reason))
         elif problem := _check_text(parameter, value, given_values):
             problems.append(problem)
         elif is_valid(parameter, value.value):
@@ -130,24 +132,23 @@ def _check_text(parameter: Parameter, value: Value, given_values: Mapping[str, V
     """Return the problem of a text that pydantic would accept."""
     value_text, param = str(value.value), parameter.param
     value_place = value.origin.where or value.origin.layer
+    flag = parameter.flag
     if len(value_text) > MAX_LETTERS:
-        message = "value-invalid.too-long"
+        title = f"{flag} is longer than {MAX_LETTERS >> 10} KiB"
     elif any(map(value_holds_secret, _list_texts(parameter, value_text))):
-        takes, way = "", param.instead_of_secret
+        takes, way = None, param.instead_of_secret
         if param.metavar and not way:
-            takes, way = f" {parameter.flag} takes {param.help}.", f"{parameter.flag} {param.metavar}"
-        return make_problem(
-            "secret-in-job.value", way, where=value_place, given=value_text, flag=parameter.flag, takes=takes
-        )
+            takes, way = f"{flag} takes {param.help}.", f"{flag} {param.metavar}"
+        return make_problem("secret-in-job", way, where=value_place, given=value_text, what=flag, takes=takes)
     elif any(ord(character) < 0x20 and character not in "\n\t" for character in value_text):
-        message = "value-invalid.control-characters"
+        title = f"{flag} contains control characters"
     elif any("\ud800" <= character <= "\udfff" for character in value_text):
-        message = "value-invalid.not-unicode"
+        title = f"{flag} is not valid Unicode, which tracking refuses"
     elif param.open_with and value_text not in parameter.choices and param.open_with not in given_values:
         return make_invalid_value_problem(parameter, value)
     else:
         return None
-    return make_problem(message, where=value_place, given=value_text, flag=parameter.flag, most=MAX_LETTERS >> 10)
+    return make_problem("value-invalid.other", where=value_place, given=value_text, title=title)
 
 
 def _list_texts(parameter: Parameter, text: str) -> list[str]:
@@ -160,10 +161,6 @@ def _list_texts(parameter: Parameter, text: str) -> list[str]:
         return load_texts(text) if parameter.param.form == "texts" else [text]
     except ValueError:
         return [text]
-
-
-def _make_missing_problem(parameter: Parameter) -> Problem:
-    return make_problem("value-missing", flag=parameter.flag, metavar=parameter.metavar, why=parameter.param.help)
 
 
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:

@@ -9,12 +9,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded
 from robotrain import network_deadline
 from robotrain.doctor.environment import check_environment
 from robotrain.doctor.folders import check_cache, check_configuration_folder, check_folder
-from robotrain.doctor.installation import (
-    check_checker,
-    check_plugins,
-    check_settings_files,
-    check_versions,
-)
+from robotrain.doctor.installation import check_plugins, check_settings_files, check_versions
 from robotrain.errors import Suggestion
 from robotrain.model.health import (
     Check,
@@ -91,7 +86,6 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "cache": check_cache,
         "settings files": partial(check_settings_files, plugins, platform),
         "configuration folder": check_configuration_folder,
-        "checker": partial(check_checker, plugins),
     }
     results = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own_checks.items()]
     workloads = plugins.workloads() if has_local_platform else {}  # elsewhere their environment is a container's

@@ -1,4 +1,4 @@
-"""Health checks of the installation: versions, plugins, settings files, the checker of options."""
+"""Health checks of the installation: versions, plugins, settings files."""
 
 import os
 import platform
@@ -23,8 +23,6 @@ from robotrain.model.health import (
 from robotrain.plugins.discovery import list_built_in_distributions
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files
-from robotrain.submission import checker
-from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.prepare import check_request
 
 
@@ -95,30 +93,3 @@ def _check_project_file(surroundings: Surroundings, installed: Plugins, platform
             known_problems = (*other_errors, *problems)
             problems += [error for error in errors if error not in known_problems and error.code != "value-missing"]
     return problems
-
-
-def check_checker(installed: Plugins) -> Iterator[HealthResult]:
-    """Report which Python asks the trainers about options; none is no warning."""
-    choice, problems = checker.read_choice()
-    yield from map(convert_problem, problems)
-    if choice and choice.value in (checker.NONE, checker.BUILD):
-        wish = "nobody is asked" if choice.value == checker.NONE else "environments are built for it"
-        yield report_ok(f"{wish} about the options of a trainer ({choice.origin})")
-        return
-    absent_workloads = list[str]()
-    for workload in installed.workloads().values():
-        plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
-        if plugin is None or "check_command" not in vars(plugin):
-            continue
-        checker_search = checker.find_checker(checker.get_asked_environment(plugin), checker.NO_OPTIONS)
-        if checker_search.checker:
-            yield report_ok(f"{workload.name}: {checker_search.checker.name}")
-        elif choice:
-            yield from map(convert_problem, checker_search.problems)
-        else:
-            absent_workloads.append(workload.name)
-    if absent_workloads:
-        trainer_names = ", ".join(absent_workloads)
-        yield report_ok(
-            f"the trainers of {trainer_names} are not on this machine; --checker build {checker.BUILD_REMARK}"
-        )

@@ -42,15 +42,10 @@ def list_table_rows(progress: Progress, max_rows: int = MAX_ROWS) -> list[tuple[
         return []
     declared_metrics = progress.declared_metrics
     best = find_best(scored_checkpoints, list_headlines(declared_metrics))
-    shown_checkpoints = (
-        scored_checkpoints
-        if len(scored_checkpoints) <= max_rows
-        else [
-            checkpoint
-            for checkpoint in scored_checkpoints
-            if checkpoint in scored_checkpoints[1 - max_rows :] or checkpoint is best
-        ]
-    )
+    shown_checkpoints = scored_checkpoints
+    if len(scored_checkpoints) > max_rows:
+        newest = scored_checkpoints[1 - max_rows :]
+        shown_checkpoints = [best, *newest] if best and best not in newest else newest
     scores_by_step = {
         checkpoint.step: dict(scores.list_scores(_as_evaluated(checkpoint), declared_metrics))
         for checkpoint in shown_checkpoints
@@ -127,6 +122,4 @@ def _describe_failure(scored: Scored) -> str:
 
 
 def _redact_reason(scored: Scored) -> str:
-    if not scored.error:
-        return ""
     return redact(scored.error, max_length=MAX_REASON)

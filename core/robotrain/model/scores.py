@@ -130,15 +130,12 @@ def format_winner(evaluated: Evaluated) -> str:
 def format_scores_with_conditions(evaluated: Evaluated, declared_metrics: Sequence[Metric]) -> str:
     """Return the scores with the conditions: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
     conditions = format_conditions(evaluated)
-    return "  ".join(
-        filter(None, (format_scores(evaluated, declared_metrics), f"({conditions})" if conditions else ""))
-    )
+    parts = (format_scores(evaluated, declared_metrics), f"({conditions})" if conditions else "")
+    return "  ".join(filter(None, parts))
 
 
 def format_conditions(evaluated: Evaluated) -> str:
     """Return the conditions, such as `pusht, easy starts, 80 steps; 5 held-out episodes of pusht-mini`."""
-    if not evaluated.conditions:
-        return ""
     return redact_if_secret(evaluated.conditions)
 
 
@@ -168,8 +165,7 @@ def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[
             rows.append((metric.brief, text))
         elif not metric.share and (value := get_number(evaluated.scores, metric.name)) is not None:
             bounds = format_bounds(evaluated, metric)
-            text = f"{format_number(value)}{format_unit(metric)}"
-            rows.append((metric.brief, f"{text} ({bounds})" if bounds else text))
+            rows.append((metric.brief, format_value(metric, value) + (f" ({bounds})" if bounds else "")))
     if rows:
         return rows
     finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
@@ -196,7 +192,7 @@ def format_headline_score(scores: Mapping[str, float], declared_metrics: Sequenc
     if (headline := find_headline_score(scores, declared_metrics)) is None:
         return ""
     metric, value = headline
-    return f"{value:.0%}" if metric.share else f"{metric.brief or metric.title} {format_value(metric, value)}"
+    return ("" if metric.share else f"{metric.brief or metric.title} ") + format_value(metric, value)
 
 
 def format_value(metric: Metric, value: float) -> str:
@@ -281,12 +277,8 @@ def format_bounds(evaluated: Evaluated, metric: Metric) -> str:
 
 def format_registration_note(registration: Registered) -> str:
     """Return `existed already; scores of RUN replaced`; empty for a new version."""
-    if registration.new:
-        return ""
-    replacement_note = (
-        f"; scores of {redact_if_secret(registration.replaced)} replaced" if registration.replaced else ""
-    )
-    return f"existed already{replacement_note}"
+    replaced = f"; scores of {redact_if_secret(registration.replaced)} replaced" if registration.replaced else ""
+    return "" if registration.new else f"existed already{replaced}"
 
 
 def get_number(scores: Mapping[str, float], name: str) -> float | None:

@@ -81,15 +81,4 @@ def _select_extremes(points: Sequence[Point]) -> list[Point]:
     finite = [point for point in points if math.isfinite(point[1])]
     if not finite:
         return list(points[:1])
-    lowest_point = min(finite, key=_GET_VALUE)
-    highest_point = max(finite, key=_GET_VALUE)
-    return (
-        [lowest_point]
-        if lowest_point is highest_point
-        else [lowest_point, highest_point]
-        if lowest_point[0] < highest_point[0]
-        else [highest_point, lowest_point]
-    )
-
-
-_GET_VALUE = operator.itemgetter(1)
+    return sorted({pick(finite, key=operator.itemgetter(1)) for pick in (min, max)})

@@ -24,10 +24,7 @@ def read_plugin_file(folder: str) -> list[Claim]:
     """Return the claims of a folder's plugin file. Raise Rejected, with the line, if it cannot be loaded."""
     path = Path(folder).absolute() / f"{PLUGIN_MODULE}.py"
     if not path.is_file():
-        lack_text = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
-        parent = str(path.parent.parent) if path.parent.is_file() else "FOLDER"
-        folder = str(path.parent)
-        raise Rejected([make_problem("plugin-file-unusable.missing", given=folder, lacks=lack_text, folder=parent)])
+        raise Rejected([make_problem("plugin-file-unusable.missing", given=str(path.parent))])
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
         claims = _load_claims(claim, path)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import IO, Any
 
 CHUNK_BYTES = 1 << 20
-MAX_ANSWER_BYTES = 1 << 28
 MAX_ERROR_BYTES = 1 << 14
 """So much of the end of what a script prints beside its answer is kept."""
 MAX_NOISE_BYTES = 1 << 20

@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.document_limits import MAX_LINE_BYTES, MAX_OUTCOME_BYTES
+from robotrain_runtime.contract.document_limits import MAX_LINE_BYTES
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Evaluated,
     EventRecord,
-    Outcome,
     Published,
     Registered,
     Withdrawn,
 )
-from robotrain_runtime.contract.files import open_regular_file, read_limited_file
-from robotrain_runtime.contract.json_values import parse_fields
+from robotrain_runtime.contract.files import open_regular_file
 
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
@@ -225,14 +223,6 @@ def find_events_file(folder: Path) -> Path | None:
     """Return the file of events in a run folder; None before the runtime has begun."""
     path = folder / EVENTS_FILE
     return path if path.is_file() else None
-
-
-def read_outcome(folder: Path) -> Outcome | None:
-    """Return the outcome that the runtime recorded; None if it was stopped before."""
-    try:
-        return parse_fields(Outcome, read_limited_file(folder / OUTCOME_FILE, MAX_OUTCOME_BYTES))
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # for example an incomplete file
-        return None
 
 
 def read_checkpoint_events(folder: Path) -> Iterator[Checkpoint]:

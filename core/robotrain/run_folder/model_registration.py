@@ -16,7 +16,7 @@ from robotrain_runtime.contract.json_values import parse_fields
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import file_names, log
+from robotrain.run_folder import log
 from robotrain.store import ownership
 
 make_problem = Messages(__file__)
@@ -46,7 +46,7 @@ def register_model(
     folder: Path,
     name: str,
     step: int | None,
-    payload: Path | None = None,
+    payload: Path,
     run: RunRuntime = _run_runtime,
     find_other_writer: Callable[[Path], str] = ownership.find_other_writer,
 ) -> Registered:
@@ -54,11 +54,10 @@ def register_model(
 
     Raise Rejected if the registration fails, or others may have written what it runs.
 
-    :param payload: the folder of the run's payload, if it is not below `folder`.
+    :param payload: the folder of the run's payload.
     :param run: runs the runtime; of a run on another machine, there.
     :param find_other_writer: as that of `ownership`; of a run on another machine, there.
     """
-    payload = payload or folder / file_names.PAYLOAD_FOLDER
     for path in dict.fromkeys((folder, payload.parent, payload)):
         if reason := find_other_writer(path):
             raise Rejected([_make_open_folder_problem(folder, name, path, reason)])

@@ -13,7 +13,6 @@ from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.document_limits import MAX_MANIFEST_BYTES
 from robotrain_runtime.contract.event import Checkpoint, Evaluated
 
-from robotrain.model.run import Output
 from robotrain.run_folder import file_names
 from robotrain.run_folder.transport import Entry, Transport
 
@@ -82,8 +81,3 @@ def _write_sized(path: Path, file_bytes: bytes) -> None:
         file.seek(0)
         file.write(file_bytes)
         file.truncate(max(size, len(file_bytes)))
-
-
-def move_output(output: Output, outline_folder: str, run_folder: str) -> Output:
-    """Return an output of an outline as that of the run folder."""
-    return replace(output, uri=output.uri.replace(outline_folder, run_folder, 1))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import DOCUMENT_FILE
@@ -70,27 +69,24 @@ def list_outputs(folder: Path) -> Iterator[Output]:
     checkpoints = list_checkpoints(folder)
     progress = log.read_published(folder)
     for listed_checkpoint in checkpoints:
-        name = f"{listed_checkpoint.folder.parent.name}/{listed_checkpoint.folder.name}"
-        output = _make_output(
-            name,
-            "checkpoint",
-            listed_checkpoint.folder,
+        yield replace(
+            _make_output(listed_checkpoint.folder),
+            kind="checkpoint",
             step=listed_checkpoint.step,
             model=listed_checkpoint.model,
             digest=listed_checkpoint.digest,
+            addresses=progress.list_addresses(listed_checkpoint.step),
         )
-        yield replace(output, addresses=progress.list_addresses(listed_checkpoint.step))
-    yield from (_make_output(name, "file", folder / name) for name in RUNTIME_FILES if (folder / name).is_file())
-    listed_paths = {listed_checkpoint.folder for listed_checkpoint in checkpoints} | {
-        listed_checkpoint.folder.parent for listed_checkpoint in checkpoints
-    }
+    runtime_files = [folder / name for name in RUNTIME_FILES if (folder / name).is_file()]
+    yield from (replace(_make_output(path), name=path.name) for path in runtime_files)
     parents = [listed_checkpoint.folder.parent for listed_checkpoint in checkpoints]
+    listed_paths = {*parents, *(listed_checkpoint.folder for listed_checkpoint in checkpoints)}
     work_folders = [parent.parent if parent.name == CHECKPOINTS_FOLDER else parent for parent in parents]
     for parent in dict.fromkeys([folder / OUTPUTS_FOLDER, *work_folders]):
         other_paths = [path for path in _list_visible_paths(parent) if path not in listed_paths]
         listed_paths.update(other_paths)
-        yield from map(_make_file_output, other_paths)
-    yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in listed_paths)
+        yield from map(_make_output, other_paths)
+    yield from (_make_output(path) for path in _list_evaluation_folders(folder) if path not in listed_paths)
 
 
 def download_output(output: Output, to: Path, folder: Path) -> list[str]:
@@ -136,29 +132,11 @@ def _list_visible_paths(folder: Path) -> list[Path]:
     return sorted(path for path in paths if not path.is_symlink())
 
 
-def _make_file_output(path: Path) -> Output:
-    return _make_output(f"{path.parent.name}/{path.name}", "file", path)
-
-
-def _make_output(
-    name: str,
-    kind: Literal["checkpoint", "file"],
-    path: Path,
-    step: int | None = None,
-    model: str = "",
-    digest: str = "",
-) -> Output:
+def _make_output(path: Path) -> Output:
+    """Return a file or folder as an output."""
     size: int | None = None
     with suppress(OSError):  # it is being written or removed
         parts = [path] if path.is_file() else path.rglob("*")
         size = sum(part.stat().st_size for part in parts if part.is_file() and (part == path or not part.is_symlink()))
-    return Output(
-        name=name,
-        kind=kind,
-        source="local_path",
-        uri=os.path.abspath(path),
-        step=step,
-        model=model,
-        digest=digest,
-        size=size,
-    )
+    name = f"{path.parent.name}/{path.name}"
+    return Output(name=name, kind="file", source="local_path", uri=os.path.abspath(path), size=size)

@@ -30,6 +30,7 @@ def make_placement(job: Job, settings: Any, folder: str, *, cache: str, tracking
     :param tracking_uri: None and `none` for no tracking.
     """
     credentials = {kind: getattr(settings, name) for kind, name in CREDENTIAL_SETTINGS.items()}
+    copy = os.path.join(folder, CODE_FOLDER)
     return Placement(
         work=folder,
         cache=cache,
@@ -40,7 +41,10 @@ def make_placement(job: Job, settings: Any, folder: str, *, cache: str, tracking
         secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
-        mounts=_make_code_mounts(job.sources, os.path.join(folder, CODE_FOLDER)),
+        mounts=tuple(
+            Mount(role=source.role, uri=source.uri, folder=copy, origin=f"the run's copy of {source.uri}")
+            for source in list_code_folders(job.sources)
+        ),
     )
 
 
@@ -65,11 +69,3 @@ def check_credential_files(
 def list_code_folders(sources: Iterable[JobSource]) -> list[JobSource]:
     """Return the folders of code on this machine that a run has a copy of."""
     return [source for source in sources if (source.role, source.kind) == ("code", "local_path")]
-
-
-def _make_code_mounts(sources: Iterable[JobSource], folder: str) -> tuple[Mount, ...]:
-    """Return where a run finds its copies, for `Placement.mounts`. `folder`: that of the copy."""
-    return tuple(
-        Mount(role=source.role, uri=source.uri, folder=folder, origin=f"the run's copy of {source.uri}")
-        for source in list_code_folders(sources)
-    )

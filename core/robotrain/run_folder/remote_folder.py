@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from robotrain.run_folder.copied_output import make_links
 from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
-from robotrain.run_folder.outline import move_output, open_outline
+from robotrain.run_folder.outline import open_outline
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import (
@@ -307,7 +307,10 @@ class RemoteRunFolders(RunFolders):
     def list_outputs(self, folder: Path) -> Iterable[Output]:
         """Return the outputs in a run folder."""
         with open_outline(self._at, str(folder)) as outline:
-            return [move_output(output, str(outline), str(folder)) for output in outputs.list_outputs(outline)]
+            return [
+                replace(output, uri=output.uri.replace(str(outline), str(folder), 1))
+                for output in outputs.list_outputs(outline)
+            ]
 
     def download(self, output: Output, to: Path, folder: Path) -> list[str]:
         """Copy one output of the run in a folder atomically, and return the links that were left out. Raise Rejected.

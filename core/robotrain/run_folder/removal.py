@@ -8,12 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.run import RemovedInPart, Status
+from robotrain.model.run import RemovedInPart
 
 make_problem = Messages(__file__)
 
@@ -53,25 +51,3 @@ def remove_folder(folder: Path, dry_run: bool) -> int | None:
         except OSError as error:
             raise make_files_left_error(folder, removed_path, error.strerror or str(error)) from error
     return freed_bytes
-
-
-def remove_run_folder(
-    folder: Path,
-    owner: str,
-    spec_file: str,
-    status: Status,
-    dry_run: bool = False,
-    remove: Callable[[Path, bool], int | None] = remove_folder,
-) -> int | None:
-    """Remove the folder of an ended run unless `dry_run` is set. Raise Rejected.
-
-    Return the bytes freed; None if it belongs to another user, and stays.
-
-    :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
-    :param remove: as `remove_folder`; of a run on another machine, there.
-    """
-    if owner != folder.name:  # a record may name any folder
-        raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=spec_file)])
-    if not status.finished:
-        raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
-    return remove(folder, dry_run)

@@ -81,25 +81,16 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
 
     def list_statuses(self, references: Sequence[Reference]) -> list[Status | None]:
         """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
-        single_runs = [reference for reference in references if not is_whole(reference)]
-        facts = self.find_facts([reference["folder"] for reference in single_runs])
-        facts_by_id = {
-            id(reference): (reference, run_facts)
-            for reference, run_facts in zip(single_runs, facts, strict=True)
-            if run_facts
-        }
-        existing_runs = [reference for reference, _ in facts_by_id.values()]
-        jobs = (
-            self.query_jobs(existing_runs, [run_facts for _, run_facts in facts_by_id.values()])
-            if existing_runs
-            else None
-        )
-        later_facts = self.find_facts([reference["folder"] for reference in existing_runs])
+        runs = {reference["folder"]: reference for reference in references if not is_whole(reference)}
+        facts_by_folder = dict(zip(runs, self.find_facts([*runs]), strict=True))
+        existing_facts = {folder: facts for folder, facts in facts_by_folder.items() if facts}
+        existing_runs = [runs[folder] for folder in existing_facts]
+        jobs = self.query_jobs(existing_runs, [*existing_facts.values()]) if existing_runs else None
         statuses = {
-            id(reference): self._find_listed_status(reference, newer_facts, jobs)
-            for reference, newer_facts in zip(existing_runs, later_facts, strict=True)
+            folder: self._find_listed_status(runs[folder], facts, jobs)
+            for folder, facts in zip(existing_facts, self.find_facts([*existing_facts]), strict=True)
         }
-        return [statuses.get(id(reference)) for reference in references]
+        return [statuses.get(reference["folder"]) for reference in references]
 
     def _find_listed_status(self, reference: Reference, facts: FolderFacts | None, jobs: Any) -> Status | None:
         try:

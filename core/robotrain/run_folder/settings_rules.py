@@ -67,7 +67,7 @@ def _parse_secret_file(name: str, file: str) -> None:
         raise ValueError("It is the absolute path of a file that holds the secret.")
 
 
-def check_requested_gpus(job: Job, requested_gpus: int | None, engine: str, flag: str = "--gpus") -> Iterator[Problem]:
+def check_requested_gpus(job: Job, requested_gpus: int | None, engine: str) -> Iterator[Problem]:
     """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for.
 
     :param requested_gpus: None for as many as the job uses.
@@ -78,11 +78,10 @@ def check_requested_gpus(job: Job, requested_gpus: int | None, engine: str, flag
     fewer_gpus_way = (
         f"--num-gpus {requested_gpus}" if requested_gpus else "--device cpu" if "device" in dict(job.parameters) else ""
     )
-    ways = (f"{flag} {needed_gpus}", fewer_gpus_way)
     yield make_problem(
         "gpus-too-few",
-        *ways,
-        where=flag,
+        f"--gpus {needed_gpus}",
+        fewer_gpus_way,
         given=str(requested_gpus),
         needed=needed_gpus,
         engine=engine,

@@ -20,7 +20,7 @@ from robotrain.model.reference import Reference
 from robotrain.model.run import Output, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import cancel, file_names, log, removal
+from robotrain.run_folder import cancel, file_names, log
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart, judge_parts
@@ -148,14 +148,13 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
     def status(self, reference: Reference) -> Status:
         """Return the status of a run, a whole pipeline or sweep, or one of its parts. Raise RunGone or Rejected."""
         part = self.select_step(reference)
-        run_status = self.query_pipeline(reference)[0] if self.list_parts(reference) else self._query_status(part)
+        if self.list_parts(reference):
+            run_status = self.query_pipeline(reference)[0]
+        else:
+            jobs = self.query_jobs([part], self.read_all_facts([part]))
+            run_status = self.conclude_run(part, self.read_all_facts([part])[0], jobs).status
         self.folders.update_events_file(Path(part["folder"]))  # afterwards: the last ones are there
         return run_status
-
-    def _query_status(self, reference: Reference) -> Status:
-        """Return the status of a run or a part."""
-        jobs = self.query_jobs([reference], self.read_all_facts([reference]))
-        return self.conclude_run(reference, self.read_all_facts([reference])[0], jobs).status
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole and its parts, which are asked about at once. Raise RunGone or Rejected."""
@@ -186,11 +185,8 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
 
     def find_facts(self, folders: Sequence[str]) -> list[FolderFacts | None]:
         """Return the facts of each run folder; None for one that does not exist."""
-        return self.folders.find_facts(folders, self.list_fact_files())
-
-    def list_fact_files(self) -> Mapping[str, int]:
-        """Return the files that facts have, as FACT_FILES."""
-        return {**self.fact_files, **({self.output_file: OUTPUT_BYTES} if self.output_file else {})}
+        printed = {self.output_file: OUTPUT_BYTES} if self.output_file else {}
+        return self.folders.find_facts(folders, {**self.fact_files, **printed})
 
     def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
@@ -293,8 +289,12 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
         run = ""
         with suppress(Rejected, OSError, ValueError):  # it does not say
             run = self.read_run_name(reference)
+        if run != folder.name:  # a record may name any folder
+            raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=self.spec_file)])
         status = self.status(reference)
-        return removal.remove_run_folder(folder, run, self.spec_file, status, dry_run, self.folders.remove)
+        if not status.finished:
+            raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
+        return self.folders.remove(folder, dry_run)
 
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""

@@ -340,9 +340,4 @@ def make_existing_folder_problem(spec: SchedulerSpec, report: SubmitReport, stag
     reason = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
     folder_suggestion = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     problem = make_problem("run-folder-taken", folder_suggestion, given=folder, stage=stage, why=reason)
-    return dataclasses.replace(problem, taken_by=_format_address(spec))
-
-
-def _format_address(spec: SchedulerSpec) -> str:
-    """Return the run folder as `robotrain adopt` takes it."""
-    return f"{spec.login}:{spec.folder}" if spec.login else spec.folder
+    return dataclasses.replace(problem, taken_by=f"{spec.login}:{folder}" if spec.login else folder)

@@ -149,10 +149,8 @@ def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGr
 
 def _find_best(trials: Sequence[Trial], groups: Sequence[TrialGroup], better: str) -> Trial | None:
     sign = -1.0 if better == "higher" else 1.0
-    ranked_groups = [
-        (sign * group.mean, group) for group in groups if group.mean is not None and math.isfinite(group.mean)
-    ]
-    candidate_trials = min(ranked_groups, key=lambda pair: pair[0])[1].trials if ranked_groups else trials
+    group_by_rank = {sign * group.mean: group for group in reversed(groups) if group.mean is not None}
+    candidate_trials = group_by_rank[min(group_by_rank)].trials if group_by_rank else trials
     return next(iter(rank_scored(candidate_trials, better)), None)
 
 

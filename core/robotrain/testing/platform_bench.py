@@ -29,6 +29,7 @@ from robotrain.model.workload import Workload
 from robotrain.plugins.discovery import Claim
 from robotrain.run_folder import file_names
 from robotrain.run_folder.outputs import CHECKPOINTS_FOLDER, OUTPUTS_FOLDER
+from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, call_in_time
@@ -246,12 +247,23 @@ class Bench:
         submitted = self.submit("--new", "--json", *words).require("the job must be submitted")
         return records.read_record(submitted.json["run"])
 
+    def find_native_state(self, *states: RunState) -> str:
+        """Return a native state of the world that means one of these; empty if it has none."""
+        return next((native_state for native_state, state in self.world.native_states.items() if state in states), "")
+
     def start_run(self, run: RunRecord) -> None:
         """Make the engine report that a run is running, if the world has a word for that."""
-        for native_state in [
-            native_state for native_state, state in self.world.native_states.items() if state == "running"
-        ][:1]:
+        if native_state := self.find_native_state("running"):
             self.world.set_native_state(run.reference, native_state)
+
+    def require_feature(self, name: str) -> None:
+        """Skip the test if the platform does not declare a feature."""
+        if not self.can.feature(name):
+            pytest.skip(f"{self.name} does not declare {name}")
+
+    def require_scheduler(self) -> SchedulerEngine:
+        """Return the engine; skip the test if it is no scheduler."""
+        return self.engine if isinstance(self.engine, SchedulerEngine) else pytest.skip(f"{self.name} is no scheduler")
 
     def run_for(self, command: str, run: str) -> CommandResult:
         """Run a command about a run, with `--json` if it has that."""

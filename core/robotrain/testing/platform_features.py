@@ -2,8 +2,7 @@
 
 import contextlib
 import dataclasses
-import functools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan
 from robotrain.model.platform_features import PipelinePlans, PipelineRuns
-from robotrain.model.reference import Reference
 from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain.run_folder.submit import FoundJob
@@ -31,13 +29,26 @@ class EngineFeatureTests(PlatformTestBase):
     def test_pipeline_is_one_submission(self, bench: Bench) -> Iterator[str]:
         """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
         render = _require_pipeline(bench)
-        yield from _submit_engine_plan(bench, "a pipeline", functools.partial(render, "kit"), {"first", "second"})
+        plan = render("kit")
+        if plan.files != render("kit").files:
+            yield "a pipeline is rendered to other files the second time"
+        if bench.engine.find(plan) is not None:
+            yield "`find` returned a run for a pipeline that was not submitted"
+        reference = bench.engine.submit(plan)
+        yield from bench.compare_count(plan.run, 1)
+        if bench.engine.find(plan) is None:
+            yield "`find` returned None for a pipeline that was submitted"
+        status, step_statuses = bench.platform.get_engine_for(PipelineRuns).query_pipeline(reference)
+        unknown = sorted({step.name for step in step_statuses} - {"first", "second"})
+        yield from report("the steps of a pipeline are first and second; not", unknown)
+        lost_steps = (step.name for step in step_statuses if step.state == "lost")
+        yield from report("the engine does not know these of a pipeline that was just submitted", lost_steps)
+        if status.finished:
+            yield "the status of a pipeline that was just submitted is final"
 
     def test_steps_of_a_scheduler_wait(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         """A step waits for those that it needs, and the first ones until all are sent, wherever a submit was cut."""
-        render, engine = _require_pipeline(bench), bench.engine
-        if not isinstance(engine, SchedulerEngine):
-            pytest.skip(f"{bench.name} is no SchedulerEngine")
+        render, engine = _require_pipeline(bench), bench.require_scheduler()
         for number, (cut_before, cut_after) in enumerate(STEP_CUTS, 1):
             plan = render(f"kit-cut-{number}")
             with SubmitScript(monkeypatch).kill_at(before=cut_before, after=cut_after), contextlib.suppress(Unanswered):
@@ -72,21 +83,19 @@ class EngineFeatureTests(PlatformTestBase):
         self, bench: Bench, name: str, least: str, nothing: str
     ) -> Iterator[str]:
         """A scheduler that counts minutes and megabytes may take a request for none, which is often no limit."""
-        if not isinstance(bench.engine, SchedulerEngine):
-            pytest.skip(f"{bench.name} is no SchedulerEngine")
+        engine = bench.require_scheduler()
         if bench.run_command("render", "--json", *bench.complete_words(f"--{name}={least}")).exit_code:
             return
         job, settings = bench.arguments[:2]
-        (scheduler_job,) = bench.engine.load_spec(bench.plans[-1]).jobs
+        (scheduler_job,) = engine.load_spec(bench.plans[-1]).jobs
         variants = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
-        least_request, none = (_format_request(bench.engine, job, variant, scheduler_job) for variant in variants)
+        least_request, none = (_format_request(engine, job, variant, scheduler_job) for variant in variants)
         if least_request == none:
             yield f"--{name} {least} asks the scheduler for {nothing}: refuse it in `check`, or round up"
 
     def test_several_nodes_are_asked_for(self, bench: Bench) -> Iterator[str]:
         """The document of a job of two nodes says how they are started, and a scheduler is asked for both."""
-        if not bench.can.feature("multi_node"):
-            pytest.skip(f"{bench.name} does not declare multi_node")
+        bench.require_feature("multi_node")
         bench.require_sample_workload()
         words = ("--num-nodes=2", *bench.world.needs.get("multi_node", ()))
         placement = bench.world.read_document(bench.render_plan(*words)).placement
@@ -108,49 +117,17 @@ class EngineFeatureTests(PlatformTestBase):
                 yield "multi_node is declared yes, but a job of two nodes is sent as one of one: ask for them all"
 
 
-def _render_arguments(bench: Bench) -> tuple[Job, str, dict[str, Any]]:
-    """Render a plan; return the job, the run, and by name the other arguments that `render` was given."""
-    bench.render_plan()
-    job, settings, run, payload, plugins = bench.arguments
-    return job, run, {"settings": settings, "payload": payload, "container_plugins": plugins}
-
-
 def _require_pipeline(bench: Bench) -> Callable[[str], Plan]:
     """Return what renders a pipeline whose second step needs the first, by the end of its run's name."""
-    if not bench.can.feature("native_dag"):
-        pytest.skip(f"{bench.name} does not declare native_dag")
-    job, run, parts = _render_arguments(bench)
+    bench.require_feature("native_dag")
+    bench.render_plan()
+    job, settings, run, payload, plugins = bench.arguments
+    parts = {"settings": settings, "payload": payload, "container_plugins": plugins}
     steps = [
         PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
         PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
     ]
     return lambda end: bench.platform.get_plans_for(PipelinePlans).render_pipeline(steps, job, f"{run}-{end}", {})
-
-
-def _submit_engine_plan(
-    bench: Bench, subject: str, render: Callable[[], Plan], step_names: set[str]
-) -> Generator[str, None, Reference]:
-    """Submit a plan of several runs, and yield what is wrong with it, `find`, the count, the status or the steps.
-
-    Return its reference.
-    """
-    plan = render()
-    if plan.files != render().files:
-        yield f"{subject} is rendered to other files the second time"
-    if bench.engine.find(plan) is not None:
-        yield f"`find` returned a run for {subject} that was not submitted"
-    reference: Reference = bench.engine.submit(plan)
-    yield from bench.compare_count(plan.run, 1)
-    if bench.engine.find(plan) is None:
-        yield f"`find` returned None for {subject} that was submitted"
-    status, step_statuses = bench.platform.get_engine_for(PipelineRuns).query_pipeline(reference)
-    unknown = sorted({step.name for step in step_statuses} - step_names)
-    yield from report(f"the steps of {subject} are {', '.join(sorted(step_names))}; not", unknown)
-    lost_steps = (step.name for step in step_statuses if step.state == "lost")
-    yield from report(f"the engine does not know these of {subject} that was just submitted", lost_steps)
-    if status.finished:
-        yield f"the status of {subject} that was just submitted is final"
-    return reference
 
 
 def _list_jobs(engine: SchedulerEngine, plan: Plan) -> dict[str, list[FoundJob]]:

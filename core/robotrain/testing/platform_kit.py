@@ -1,7 +1,8 @@
 """`PlatformKit`, the conformance kit of platforms, with the tests of declarations: what it declares is what it does."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import starmap
 from typing import Any
 
 import pytest
@@ -156,7 +157,8 @@ def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
     for role in (role for role, rule in bench.workload.roles.items() if rule.many and role != "dataset"):
         yield from ([(role, kind)] * 2 for kind in kinds_by_role[role] if _can_repeat(bench, role, kind))
     dataset_kinds = kinds_by_role.get("dataset", [])
-    if dataset_kinds and bench.can.feature("several_datasets") and _can_combine_all(bench, dataset_kinds):
+    pairs = ((kind.name, other_kind.name) for kind in dataset_kinds for other_kind in dataset_kinds)
+    if dataset_kinds and bench.can.feature("several_datasets") and all(starmap(bench.can.combination, pairs)):
         repeated_kinds = [kind for kind in dataset_kinds if _can_repeat(bench, "dataset", kind)][:1]
         other_kinds = [kind for kind in dataset_kinds if kind not in repeated_kinds]
         yield [("dataset", kind) for kind in (*repeated_kinds, *other_kinds, *repeated_kinds)]
@@ -172,7 +174,3 @@ def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:
     return [
         kind for kind in accepted_kinds if bench.example_text(kind) and bench.parse_source(role, kind).kind == kind.name
     ]
-
-
-def _can_combine_all(bench: Bench, kinds: Sequence[SourceKind]) -> bool:
-    return all(bench.can.combination(kind.name, other_kind.name) for kind in kinds for other_kind in kinds)

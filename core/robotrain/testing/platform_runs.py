@@ -68,8 +68,7 @@ class SubmitTests(PlatformTestBase):
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
         """A machine without any state of it records the run by the name that the engine has for it, once."""
-        if not bench.can.feature("adopt"):
-            pytest.skip(f"{bench.name} does not declare adopt")
+        bench.require_feature("adopt")
         run = bench.submit_job("--name", "kit-run", "--note", "of the kit")
         original_status = bench.run_for("status", run.run).require("`status` must succeed").json
         _be_another_machine(bench, tmp_path, monkeypatch)
@@ -127,8 +126,7 @@ class SubmitTests(PlatformTestBase):
         """Another machine that sends the same job is refused where the engine gives a name once, and told how to record
         the run; else a second run is sent. `--new` starts another one everywhere.
         """
-        if not bench.can.feature("adopt"):
-            pytest.skip(f"{bench.name} does not declare adopt")
+        bench.require_feature("adopt")
         run = bench.submit_job()
         _be_another_machine(bench, tmp_path, monkeypatch)
         second = bench.submit("--json")
@@ -294,17 +292,16 @@ class ObservationTests(SubmitTests):
 
     def test_job_that_waits_again_is_stopped(self, bench: Bench) -> Iterator[str]:
         """A job may go back to the queue while it is stopped: that it takes no signal there is no refusal."""
-        if not (bench.can.feature("cancel") and isinstance(bench.engine, SchedulerEngine)):
-            pytest.skip(f"{bench.name} is no SchedulerEngine that can cancel")
+        engine = bench.require_scheduler()
+        bench.require_feature("cancel")
         job = bench.submit_job().reference["job"]
         for stop in ("running", "waiting"):
-            if refused := bench.engine.stop_jobs([job], stop):
+            if refused := engine.stop_jobs([job], stop):
                 yield f"`stop_jobs`, {stop}, of a waiting job is refused: {refused}"
 
     def test_cancel_is_idempotent(self, bench: Bench) -> Iterator[str]:
         """Any run can be cancelled again, as the first one may not have arrived; one that has ended does not change."""
-        if not bench.can.feature("cancel"):
-            pytest.skip(f"{bench.name} does not declare cancel")
+        bench.require_feature("cancel")
         native_by_state = {
             state: native_state
             for native_state, state in bench.world.native_states.items()
@@ -358,8 +355,7 @@ class ObservationTests(SubmitTests):
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
         """`logs`, `outputs`, `report`, `cancel` and `watch` take a run of another machine as they take an own one."""
-        if not bench.can.feature("adopt"):
-            pytest.skip(f"{bench.name} does not declare adopt")
+        bench.require_feature("adopt")
         waiting_run, run = bench.submit_job(), bench.submit_job()
         bench.start_run(run)
         bench.world.write_log(run.reference, *LOG_LINES)
@@ -380,8 +376,7 @@ class ObservationTests(SubmitTests):
         harness.run_command("report", run.run, "--to", page).require("`report` of an adopted run must succeed")
         if bench.can.feature("cancel"):
             bench.run_for("cancel", waiting_run.run).require("`cancel` of an adopted run must succeed")
-        native_by_state = {state: native_state for native_state, state in bench.world.native_states.items()}
-        if final_native := next((native_by_state[state] for state in FINAL_STATES if state in native_by_state), ""):
+        if final_native := bench.find_native_state(*FINAL_STATES):
             bench.world.set_native_state(run.reference, final_native)
             bench.run_for("watch", run.run).require("`watch` of an adopted run must end with it", 0, 5)
 
@@ -396,9 +391,7 @@ class ObservationTests(SubmitTests):
 
     def test_following_ends_with_the_run(self, bench: Bench) -> Iterator[str]:
         """Following yields every line once and returns when the run ends; afterwards the log is the same."""
-        native_by_state = {state: native_state for native_state, state in bench.world.native_states.items()}
-        final_native = next((native_by_state[state] for state in FINAL_STATES if state in native_by_state), "")
-        if not final_native:
+        if not (final_native := bench.find_native_state(*FINAL_STATES)):
             yield "`native_states` of the world has no state that ends a run: add it"
             return
         run = bench.submit_job()

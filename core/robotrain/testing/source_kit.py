@@ -113,7 +113,8 @@ class SourceKit(KitBase):
             if isinstance(source, SourceError):
                 yield f"{text} must be accepted, also where it does not exist: {source}"
                 continue
-            reparsed_source = _parse_again(declaration, source, Path("/elsewhere"))
+            reader = _find_reader(declaration, source)
+            reparsed_source = reader.parse(str(source), Path("/elsewhere"))
             yield from compare(f"the printed form of {text}", str(source), form or str(source))
             yield from compare(f"{text}: its printed form names another source", reparsed_source, source)
             yield from compare(f"{text}: the printed form of its printed form", str(reparsed_source), str(source))
@@ -124,10 +125,8 @@ class SourceKit(KitBase):
                 source_by_form.setdefault(str(source), source) != source or [*source_by_form.values()].count(source) > 1
             ):
                 yield f"{text}: sources of different printed forms are equal, or of the same form different"
-            warnings = _find_reader(declaration, source).warn(source)
-            yield from report(
-                f"{text}: these warnings do not end with `.`", (warning for warning in warnings if warning[-1:] != ".")
-            )
+            warnings = [warning for warning in reader.warn(source) if warning[-1:] != "."]
+            yield from report(f"{text}: these warnings do not end with `.`", warnings)
 
     def test_recognizing_and_parsing_are_pure(self, declaration: SourceKind) -> Iterator[str]:
         """They read the text alone: a job can be rendered anywhere, always with the same result."""
@@ -305,11 +304,6 @@ def _find_reader(kind: SourceKind, source: Source) -> SourceKind:
     """Return the kind of a source that `kind` parsed: it may return one of another."""
     source_kind: SourceKind = kind if source.kind == kind.name else load_declared("source", source.kind, *sys.path)[1]
     return source_kind
-
-
-def _parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> Source:
-    """Parse the printed form of a source."""
-    return _find_reader(kind, source).parse(str(source), base)
 
 
 def _parse_text(kind: SourceKind, text: str) -> Source | SourceError:

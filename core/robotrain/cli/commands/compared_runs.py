@@ -16,7 +16,7 @@ from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain.cli.arguments import find_run, make_usage_error
 from robotrain.cli.output import print_message
-from robotrain.comparison import table, training_table
+from robotrain.comparison import table, trainings
 from robotrain.comparison.scores_file import read_scores
 from robotrain.comparison.table import ComparedSide, Missing
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
@@ -265,8 +265,8 @@ def _compare(
         print_message(f"comparing {pair_count:,} pairs of policies, about {pair_count * PAIR_SECONDS:.0f} s …")
     try:
         measured_plan = replace(plan, measure=measure)
-        if by_training or training_table.has_trainings(episodes):
-            return training_table.dump_trainings(episodes, sides, measured_plan, references, conditions)
+        if by_training or trainings.has_trainings(episodes):
+            return trainings.dump_trainings(episodes, sides, measured_plan, references, conditions)
         comparison = table.compare_sides(episodes, sides, measured_plan, references, missing)
     except ValueError as error:
         raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
