@@ -40,7 +40,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records
 from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES, RunNeed
-from robotrain.submission import other_machine_run
+from robotrain.submission import adopted_job
 from robotrain.submission.checkpoint_runs import MAX_QUERIED, ends_by_itself, is_complete, may_be_continued
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
@@ -226,9 +226,9 @@ def _make_resume_need(plugins: Plugins, is_changed: bool) -> RunNeed:
     return CONTINUABLE._replace(is_met=is_met)
 
 
-def _prepare_other_machine_run(
+def _prepare_adopted_run(
     ctx: typer.Context,
-    earlier_run: Any,
+    earlier_run: adopted_job.AdoptedRun,
     sets: list[str],
     repin: bool,
     platform_name: str,
@@ -239,7 +239,7 @@ def _prepare_other_machine_run(
     platform = earlier_run.find_platform(platform_name, plugins)
     print_platform(platform.name, "--platform" if platform_name else f"run {earlier_run.stored.plan.run}")
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
-    return other_machine_run.repeat_other_machine_run(
+    return adopted_job.repeat_adopted_run(
         earlier_run, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced_roles
     )
 
@@ -279,11 +279,11 @@ def _prepare_again_from_record(
     record = records.read_record(name_index.find_run(run))
     plugins = get_plugins(ctx)
     if record.is_adopted:
-        earlier_run = other_machine_run.read_adopted_run(record, plugins)
+        earlier_run = adopted_job.read_adopted_run(record, plugins)
         return (
             record,
             earlier_run.stored,
-            _prepare_other_machine_run(ctx, earlier_run, sets, repin, platform, replaced_roles),
+            _prepare_adopted_run(ctx, earlier_run, sets, repin, platform, replaced_roles),
         )
     stored_plan = read_plan_to_repeat(record.run)
     base = remove_plan_pins(stored_plan) if repin else stored_plan
