@@ -103,7 +103,7 @@ def test_one_sign_in_that_failed_stands_for_every_source(azure, container, monke
     sources = tuple(JobSource(role="dataset", kind="blob_url", uri=uri) for uri in uris)
     begun = time.monotonic()
     answers = [core_pin.pin_source(source, {"blob_url": KIND}, (), lambda source: "") for source in sources]
-    problems = core_pin.merge_warnings(problem for _, problem in answers if problem)
+    problems = core_pin.deduplicate_problems(problem for _, problem in answers if problem)
     assert time.monotonic() - begun < 10
     (problem,) = problems
     assert (problem.code, problem.severity) == ("not-pinned", "warning")

@@ -110,7 +110,7 @@ def _render_and_preflight(
         notes = run_preflight(rendered_plan, prepared.platform, problems, confirm=options.confirm)
     except Rejected as rejected:
         failure = input_check.suggest_copies(rejected, prepared)
-        raise Rejected(pin.merge_failures(failure.problems), transient=failure.transient) from rejected
+        raise failure from rejected
     return Checked(rendered_plan, existing, [*existing.notes, *notes], inputs)
 
 

@@ -38,10 +38,10 @@ IsRemoteFolder = Callable[[document.JobSource], bool]
 MAX_THREADS = 8
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
+MAX_NAMED_SOURCES = 3
+"""How many sources a problem of several names."""
 FAILURES = (SourceError, Rejected, OSError)
 """What a question to a source may raise."""
-MAX_NAMED_SOURCES = 3
-"""How many sources a merged warning names."""
 
 
 def fetch_sources(job: Job, kinds: SourceKinds) -> Job:
@@ -79,7 +79,7 @@ def find_lost_pins(
     lost_problems = query_in_parallel(lambda source: _find_lost_pin(source, kinds), sources)
     lost_sources = [(source, problem) for source, problem in zip(sources, lost_problems, strict=True) if problem]
     uploaded = list_uploaded() if lost_sources else ()
-    return merge_warnings([problem for source, problem in lost_sources if source not in uploaded])
+    return [problem for source, problem in lost_sources if source not in uploaded]
 
 
 def query_in_parallel(query: Callable[[Asked], Answer], questions: Sequence[Asked]) -> list[Answer]:
@@ -121,7 +121,8 @@ def pin_source(
     except FAILURES as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         copies = _suggest_copies(source, kinds) if source.implied else ()
-        ways = (*suggestions, *copies, _SUGGEST_DOCTOR, _SUGGEST_NO_PIN)
+        # without pins, nobody would know of a source that is implied
+        ways = (*suggestions, *copies, _SUGGEST_DOCTOR, *([] if source.implied else [_SUGGEST_NO_PIN]))
         reason = explain_error(error, source.kind)
         return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=reason)
     missing_files: Sequence[str] = ()
@@ -197,84 +198,37 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
     return kinds[source.kind].parse(source.uri, Path("/"))
 
 
-_UNKNOWN = "pin-unknown"
 UNSEEN = "pin-unseen"
-_UNREACHABLE = "source-unreachable"
-"""Data that preflight cannot read: a warning if only the job may be able to."""
-_WARNING_TITLES = {
-    "not-pinned": "{} sources are not pinned: the run uses their content at that time",
-    UNSEEN: "cannot check from here that {} sources are unchanged: the run will check them",
-}
-_FAILURE_TITLES = {_UNKNOWN: "cannot resolve the revisions of {} sources"}
-
-
-def merge_warnings(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems, with warnings that differ only in their source merged."""
-    return _merge_alike(problems, _WARNING_TITLES, lambda problem: (problem.where, problem.why))
-
-
-def merge_failures(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems; sources that cannot be resolved for the same reason are one problem."""
-    return _merge_alike(problems, _FAILURE_TITLES, lambda problem: (problem.why, problem.suggestions))
-
-
-def _merge_alike(
-    problems: Iterable[Problem], titles: Mapping[str, str], get_key: Callable[[Problem], object]
-) -> list[Problem]:
-    """Return the problems, with those of a code that has a title merged if their keys are equal."""
-    problems_by_key: dict[object, list[Problem]] = {}
-    for index, problem in enumerate(problems):
-        key = (problem.code, get_key(problem)) if problem.code in titles else index
-        problems_by_key.setdefault(key, []).append(problem)
-    merged_problems = []
-    for group in problems_by_key.values():
-        merged_problem, unnamed_count = group[0], len(group) - MAX_NAMED_SOURCES
-        if len(group) > 1:
-            title = titles[merged_problem.code].format(len(group))
-            locations = ", ".join(dict.fromkeys(problem.where for problem in group))
-            joined_values = ", ".join(problem.given for problem in group[:MAX_NAMED_SOURCES])
-            joined_values += f" and {unnamed_count} more" if unnamed_count > 0 else ""
-            merged_problem = dataclasses.replace(
-                merged_problem, title=title, where=locations, given=joined_values, source=""
-            )
-        merged_problems.append(merged_problem)
-    return merged_problems
+_DOUBTS = (UNSEEN, "source-unreachable")
+"""What is said of data that cannot be read from here."""
 
 
 def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems, each once, without warnings that repeat an error or doubt data that an error is about.
+    """Return the problems, each once, without warnings that repeat an error, and without doubts about the data of one.
 
-    A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
+    Those that differ only in their source are one, which names the first few.
     """
     distinct_problems = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
     errors = select_errors(distinct_problems)
     titles = {(p.message, p.title) for p in errors}
-    failed_sources = {_get_source(p) for p in errors}
-    distinct_problems = [
-        p
-        for p in distinct_problems
-        if p.severity == "error"
-        or not (
-            (p.message, p.title) in titles or (p.message in (_UNREACHABLE, UNSEEN) and _get_source(p) in failed_sources)
-        )
-    ]
-    unpinned_sources = {_get_source(p) for p in distinct_problems if p.code == _UNKNOWN}
-    unread_sources = unpinned_sources & {_get_source(p) for p in distinct_problems if p.message == _UNREACHABLE}
-    return [
-        drop_no_pin(p) if p.code == _UNKNOWN and _get_source(p) in unread_sources else p
-        for p in distinct_problems
-        if p.message != _UNREACHABLE or _get_source(p) not in unread_sources
-    ]
+    failed_sources = {p.source or p.given for p in errors if p.message not in _DOUBTS}
+    groups: dict[object, list[Problem]] = {}
+    for index, problem in enumerate(distinct_problems):
+        is_settled = problem.message in _DOUBTS and (problem.source or problem.given) in failed_sources
+        if not is_settled and (problem in errors or (problem.message, problem.title) not in titles):
+            key = (problem.severity, problem.message, problem.where, problem.why, problem.suggestions)
+            groups.setdefault(key if problem.source else index, []).append(problem)
+    return [_merge_sources(*group) for group in groups.values()]
 
 
-def _get_source(problem: Problem) -> str:
-    return problem.source or problem.given
-
-
-def drop_no_pin(problem: Problem) -> Problem:
-    """Return the problem without `--no-pin` among its suggestions: it would not help."""
-    ways = tuple(way for way in problem.suggestions if way not in (_SUGGEST_NO_PIN, _SUGGEST_NO_PINS_AT_ALL))
-    return dataclasses.replace(problem, suggestions=ways or (_SUGGEST_DOCTOR,))
+def _merge_sources(problem: Problem, *others: Problem) -> Problem:
+    """Return the problem of several sources."""
+    if not others:
+        return problem
+    named_sources = [problem.given, *(other.given for other in others)]
+    unnamed_count = len(named_sources) - MAX_NAMED_SOURCES
+    names = ", ".join(named_sources[:MAX_NAMED_SOURCES]) + (f" and {unnamed_count} more" if unnamed_count > 0 else "")
+    return dataclasses.replace(problem, given=names, source="")
 
 
 def explain_error(error: BaseException, kind: str = "") -> str:

@@ -38,7 +38,7 @@ def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     problems += lock_problems
     notes = [problem for problem in problems if problem.severity == "note" or problem.message == pin.UNSEEN]
     pin_problems = (problem for problem in problems if problem not in notes)
-    raise_if_any(dataclasses.replace(problem, severity="error") for problem in pin.merge_failures(pin_problems))
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in pin.deduplicate_problems(pin_problems))
     return pinned, notes
 
 
@@ -54,7 +54,6 @@ def pin_steps(
     :param is_rejected: whether something else is wrong already: then what is implied is not pinned.
     """
     jobs = {step.name: step.job for step in steps}
-    known_uris = {source.uri for job in jobs.values() for source in job.job.sources if source.implied}
     problems: list[Problem] = []
     if pinning:
         jobs, problems = _pin_sources(jobs, implied=False)
@@ -64,11 +63,10 @@ def pin_steps(
         implied_problems = select_errors(implied_problems)
     problems += implied_problems
     if select_errors(implied_problems):
-        raise Rejected(pin.merge_failures(problems))
+        raise Rejected(pin.deduplicate_problems(problems))
     if pinning and not is_rejected:
         jobs, pin_problems = _pin_sources(jobs, implied=True)
-        # without pins, nobody would know of a source that was not known before
-        problems += [problem if problem.source in known_uris else pin.drop_no_pin(problem) for problem in pin_problems]
+        problems += pin_problems
     return jobs, problems
 
 
@@ -85,7 +83,7 @@ def _pin_sources(jobs: Mapping[str, PreparedJob], *, implied: bool) -> tuple[dic
             is_tagged = source not in answer_by_source or problem or pinned.tags or prepared.is_remote_folder(pinned)
             sources.append(pinned if is_tagged else dataclasses.replace(pinned, tags=prepared.read_tags(pinned)))
         pinned_jobs[name] = prepared.with_job(dataclasses.replace(prepared.job, sources=tuple(sources)))
-    return pinned_jobs, pin.merge_warnings([problem for _, problem in answers if problem])
+    return pinned_jobs, [problem for _, problem in answers if problem]
 
 
 def _pin_source(source: JobSource, prepared: PreparedJob) -> tuple[JobSource, Problem | None]:
