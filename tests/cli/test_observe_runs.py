@@ -99,15 +99,6 @@ def test_a_filter_that_fits_nothing_is_said(scripted, robotrain):
     assert "no run fits: zz" in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["status", "outputs", "logs"])
-def test_a_step_where_a_run_is_meant_is_said(scripted, robotrain, command):
-    scripted.run("train-1")
-    answer = robotrain(command, "latest@99")
-    answer.check_problems(2, "run-unknown")
-    assert "use   latest\n" in answer.stderr
-    assert "robotrain outputs latest --checkpoint 99" in answer.stderr
-
-
 def test_runs_are_filtered_by_state_and_platform(scripted, robotrain):
     scripted.run("train-1", state="failed")
     scripted.run("train-2", state="running")

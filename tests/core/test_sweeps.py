@@ -321,4 +321,3 @@ def test_a_trial_is_named_by_its_sweep_and_its_place(sweep, robotrain, instant_p
     assert (answer.json["run"], [output["step"] for output in answer.json["outputs"]]) == (best_run, [8])
     answer = robotrain("status", f"rates{separator}trial-3", "--json")
     answer.check_problems(2, "run-unknown")
-    assert "its steps: trial-1, trial-2" in answer.json["problems"][0]["title"]

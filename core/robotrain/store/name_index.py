@@ -6,12 +6,11 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
 from robotrain.model.run import RunRecord
-from robotrain.nearest_name import is_misspelling
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files, records
 from robotrain.store.latest_run import LATEST, NEWEST_NAMES, RunNeed, find_latest_run
@@ -19,7 +18,7 @@ from robotrain.store.latest_run import LATEST, NEWEST_NAMES, RunNeed, find_lates
 MAX_NAMES, MAX_NEWEST = 8, 3
 MAX_COMPLETIONS = 50
 NEWEST = 200
-"""The names of how many runs are completed: to look at all of ten thousand would take longer than all else."""
+"""The names of how many runs are completed or suggested: to look at ten thousand would take longer than all else."""
 MIN_INDEXED = 20
 """Fewer records are read faster than their index is worth."""
 
@@ -69,24 +68,11 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
     if step := find_step(text):
         return step.run
-    if refusal := _refuse_step(text) or _find_run_of_step(text):
-        raise refusal
-    spelling_by_lower = {name.lower(): name for name in [LATEST, *runs, *filter(None, name_by_run.values())]}
-    similar_names = [
-        spelling_by_lower[close_match]
-        for close_match in get_close_matches(text.lower(), spelling_by_lower, n=3, cutoff=0.6)
-    ]
-    newest_runs = list(itertools.islice(records.iterate_runs(with_steps=False), MAX_NEWEST))
-    hint = (
-        f"did you mean {', '.join(similar_names)}?"
-        if similar_names
-        else f"the newest are {_format_runs(newest_runs or runs[:MAX_NEWEST], name_by_run)}"
-    )
-    meant_names = [name for name in similar_names if is_misspelling(text.lower(), name.lower())]
-    ways = (Suggestion(meant_names[0]),) if len(meant_names) == 1 else ()
-    raise records.UnknownRun(
-        f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant_names)
-    )
+    newest_runs = list(itertools.islice(records.iterate_runs(with_steps=False), NEWEST)) or runs[:NEWEST]
+    names = [LATEST, *filter(None, map(name_by_run.get, newest_runs)), *newest_runs]
+    newest_text = _format_runs(newest_runs[:MAX_NEWEST], name_by_run)
+    title = f"there is no run {redact(text)!r}; the newest are {newest_text}"
+    raise records.UnknownRun(title, *suggest_name(text, names), text=text)
 
 
 def find_step(text: str) -> RunRecord | None:
@@ -117,41 +103,6 @@ def _list_steps(text: str) -> Iterator[tuple[str, str]]:
         name = text[: match.start()]
         owners = find_named_runs(name) or [name] * records.has_record(name)
         yield from ((owner, text[match.end() :]) for owner in owners[:1])
-
-
-def _refuse_step(text: str) -> records.UnknownRun | None:
-    """Return the problem of a step that is no run of its own, or of one that its run does not have."""
-    for owner, step in _list_steps(text):
-        try:
-            steps = records.read_record(owner).steps
-        except Rejected:
-            continue
-        if step in steps:
-            way = Suggestion(
-                f"robotrain logs {owner} --step {step}", "its log; `outputs` and `register` take --step too"
-            )
-            return records.UnknownRun(f"{step} of {owner} is no run of its own", way, text=text)
-        if steps:
-            step_names = ", ".join([*steps[:MAX_NAMES], *(["…"] if len(steps) > MAX_NAMES else [])])
-            return records.UnknownRun(f"{owner} has no step {redact(step)!r}; its steps: {step_names}", text=text)
-    return None
-
-
-def _find_run_of_step(text: str) -> records.UnknownRun | None:
-    """Return the problem of `RUN@STEP` where a run alone is meant; None for any other text."""
-    name, separator, step = text.rpartition("@")
-    if not separator or not step.isdecimal():
-        return None
-    try:
-        find_run(name)
-    except records.UnknownRun:
-        return None
-    return records.UnknownRun(
-        f"a run is meant here, without a step: {redact(text)!r} is a policy, for `compare` and `--policy-run`",
-        Suggestion(name),
-        Suggestion(f"robotrain outputs {name} --checkpoint {step}", "the checkpoint of that step"),
-        text=text,
-    )
 
 
 def names_run(text: str) -> bool:

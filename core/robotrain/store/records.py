@@ -105,10 +105,8 @@ class UnknownRun(Rejected):
         *suggestions: Suggestion,
         text: str = "",
         is_ambiguous: bool = False,
-        is_misspelt: bool = False,
     ) -> None:
         self.is_ambiguous = is_ambiguous
-        self.is_misspelt = is_misspelt  # there is a run of nearly the same name
         problem = make_problem("run-unknown", *suggestions, given=text, title=title)
         super().__init__([problem])
 
