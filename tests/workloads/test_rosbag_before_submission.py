@@ -18,6 +18,13 @@ CAMERA = "/camera/top"
 STORAGES = ("sqlite3", "mcap")
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Bags are looked at to their ends, however busy the machine is."""
+    monkeypatch.setattr(bag_check, "OPEN_SECONDS", 60)
+    monkeypatch.setattr(bag_check, "READ_SECONDS", 60)
+
+
 def pair_with_storages(rows):
     """Return the rows of a table, each behind the storage of its bag: by turns the one and the other."""
     return [(storage, *row) for storage, row in zip(itertools.cycle(STORAGES), rows, strict=False)]
