@@ -30,7 +30,7 @@ from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
 from robotrain_osmo.client.service import LIST_POOLS, Pool, list_credentials
 from robotrain_osmo.settings import OsmoSettings, ServerVersion
-from robotrain_osmo.spec import environment, resources, submission_spec
+from robotrain_osmo.spec import environment, resources, submission_spec, workflow
 from robotrain_osmo.spec.environment import make_missing_credential_problem
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
@@ -196,6 +196,7 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
     sources = [*datasets.values(), *inputs.values(), *uploads.values()]
     access = [*workspaces.values(), *data_checks.values()]
     return [
+        Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
         *(
             Check(name="osmo patch", run=partial(check_patched_workflow, plan, submission))
             for submission in submissions
