@@ -115,7 +115,7 @@ def test_missing_command_is_reported_once(osmo, folder_upload):
     ids=["announced", "slow list", "no access"],
 )
 def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, spoil, code, severity, fact):
-    monkeypatch.setattr(run_preflight, "QUERY_SECONDS", 2.0)
+    monkeypatch.setattr(client_service, "REQUEST_SECONDS", 2.0)
     spoil(osmo)
     [problem] = find_problems(make_plan(uploads=(folder_upload,)))
     assert (problem.code, problem.severity) == (code, severity)

@@ -313,6 +313,7 @@ class TestSize:
         assert read_task(made)["inputs"][-1] == {"url": upload.url}
         assert read_task(made)["command"][-2] == "${ROBOTRAIN_INPUT_1}/payload.tar.bz2"
         assert osmo_plans.unpack_archive(packed)["job.json"] == made.files["job.json"]
+        assert list(spec_workflow.check_workflow_size(made)) == []
 
 
 def test_submission_spec_reads_back_as_written() -> None:

@@ -160,13 +160,13 @@ class ArmClient:
         """Return one resource."""
         return self._send_with_retries("GET", self._base + path, {"api-version": version, **query})
 
-    def get_properties(self, path: str, version: str = API_VERSION) -> Answer:
+    def get_properties(self, path: str) -> Answer:
         """Return the properties of one resource."""
-        return self.get(path, version).get_object("properties")
+        return self.get(path).get_object("properties")
 
-    def create_or_update(self, path: str, body: Mapping[str, Any], version: str = API_VERSION) -> Answer:
+    def create_or_update(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Create or update a resource and return it."""
-        return self._send_with_retries("PUT", self._base + path, {"api-version": version}, body)
+        return self._send_with_retries("PUT", self._base + path, {"api-version": API_VERSION}, body)
 
     def post(self, path: str, version: str = API_VERSION, body: Mapping[str, Any] | None = None) -> Answer:
         """Run an action and return its answer."""

@@ -2,12 +2,12 @@
 
 1. `--workload-identity`, or the setting of that name in a job file, the environment or the project's settings.
 2. AZURE_CLIENT_ID in the environment, unless this machine signs in with it (`find_environment_identity`).
-3. At submission: the first identity of the compute, asked of the workspace (`choose_compute_identity`).
+3. At submission: the first identity of the compute, asked of the workspace.
 4. Otherwise the job names none and signs in as its compute itself: with its system-assigned identity, if it has one.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"
 SIGN_IN_VARIABLES = (
@@ -25,11 +25,6 @@ def find_environment_identity() -> tuple[str, str] | None:
     if not client_id or any(os.environ.get(name) for name in SIGN_IN_VARIABLES):
         return None
     return client_id, CLIENT_ID_VARIABLE
-
-
-def choose_compute_identity(client_ids: Iterable[str]) -> str:
-    """Return the first client id of a compute's identities that is known; empty if none is."""
-    return next(filter(None, client_ids), "")
 
 
 def make_identity(client_id: str | None) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import checkpoint, step_output
 from robotrain_runtime.contract import document as contract_document
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import PublishingSpec
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Evaluated
@@ -29,35 +28,25 @@ def hand_over(
     """
     folder = contract_document.resolve_folder(document.placement.handover)
     folder.mkdir(parents=True, exist_ok=True)
-    digests: dict[str, str] = {}
+    parts: dict[str, dict[str, tuple[Path, str]]] = {}  # of each folder, by path: a file, and its digest
     if candidate is not None:
-        model_files = candidate.manifest.model_files
-        files = {path: candidate.folder / candidate.manifest.model / path for path in model_files}
-        atomic_copy.replace_folder(files, folder / POLICY_FOLDER, is_cancelled, key=document.run)
-        digests |= {f"{POLICY_FOLDER}/{path}": digest for path, digest in model_files.items()}
+        parts[POLICY_FOLDER] = _list_model_files(candidate)
     if evaluated is not None:
         results_folder = Path(evaluated.results)
-        files = {
-            path.relative_to(results_folder).as_posix(): path
-            for path in sorted(results_folder.rglob("*"))
-            if path.is_file()
+        result_files = (path for path in sorted(results_folder.rglob("*")) if path.is_file())
+        parts[RESULTS_FOLDER] = {
+            path.relative_to(results_folder).as_posix(): (path, checkpoint.hash_file(path)) for path in result_files
         }
-        atomic_copy.replace_folder(files, folder / RESULTS_FOLDER, is_cancelled, key=document.run)
-        digests |= {f"{RESULTS_FOLDER}/{path}": checkpoint.hash_file(file) for path, file in files.items()}
     if chosen_checkpoints:
-        files = {
-            f"{artifact.folder.name}/{_get_model_path(artifact.manifest, path)}": artifact.folder
-            / artifact.manifest.model
-            / path
+        parts[CHECKPOINTS_FOLDER] = {
+            "/".join(filter(None, (artifact.folder.name, artifact.manifest.model, path))): model_file
             for artifact in chosen_checkpoints
-            for path in artifact.manifest.model_files
+            for path, model_file in _list_model_files(artifact).items()
         }
-        atomic_copy.replace_folder(files, folder / CHECKPOINTS_FOLDER, is_cancelled, key=document.run)
-        digests |= {
-            f"{CHECKPOINTS_FOLDER}/{artifact.folder.name}/{_get_model_path(artifact.manifest, path)}": digest
-            for artifact in chosen_checkpoints
-            for path, digest in artifact.manifest.model_files.items()
-        }
+    for name, part in parts.items():
+        files = {path: file for path, (file, _) in part.items()}
+        atomic_copy.replace_folder(files, folder / name, is_cancelled, key=document.run)
+    digests = {f"{name}/{path}": digest for name, part in parts.items() for path, (_, digest) in part.items()}
     output = StepOutput(
         run=document.run,
         job=document.job,
@@ -91,6 +80,7 @@ def list_missing_steps(spec: PublishingSpec, chosen_checkpoints: Iterable[Sealed
     )
 
 
-def _get_model_path(manifest: CheckpointManifest, path: str) -> str:
-    """Return the path of a model's file in its checkpoint."""
-    return f"{manifest.model}/{path}" if manifest.model else path
+def _list_model_files(artifact: SealedArtifact) -> dict[str, tuple[Path, str]]:
+    """Return the files of a model by their paths in it, each with its digest."""
+    manifest = artifact.manifest
+    return {path: (artifact.folder / manifest.model / path, digest) for path, digest in manifest.model_files.items()}

@@ -60,23 +60,33 @@ def list_publish_targets(
 class FolderDestination(Destination):
     """A folder that checkpoints are copied to, and results under the name of the run.
 
-    `name` is its address for people, its path by default.
+    The one that the platform keeps (`is_kept`) gets results directly.
+
+    :param name: its address for people; its path by default.
+    :param is_referenced: a tag of the tracking run names each checkpoint there, and no artifact holds it.
     """
 
-    def __init__(self, target: ArtifactTarget, run: str, name: str = "") -> None:
+    def __init__(
+        self, target: ArtifactTarget, run: str, name: str = "", *, is_kept: bool = False, is_referenced: bool = False
+    ) -> None:
         self._to = Path(os.path.normpath(target.to))
         self._keep_last = target.keep_last
         self._run = run
         self._cleared = False
+        self._is_kept, self._is_referenced = is_kept, is_referenced
         self.name = name or str(self._to)
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Copy an artifact."""
+        if self._is_kept and sealed.kind == "results":
+            return PublishedCopy(self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled))
         if not self._cleared:
             atomic_copy.remove_leftovers(self._to, self._run)
             self._cleared = True
         is_new = atomic_copy.copy_checkpoint(sealed.folder, sealed.manifest, self._to, is_cancelled)
-        return PublishedCopy(f"{self.name}/{sealed.folder.name}", is_new)
+        address = f"{self.name}/{sealed.folder.name}"
+        tags = {OUTPUT_TAG.format(sealed.folder.name): address} if self._is_referenced else {}
+        return PublishedCopy(address, is_new, tags=tags)
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove the oldest checkpoints of the run."""
@@ -84,25 +94,6 @@ class FolderDestination(Destination):
             return ()
         removed_folders = atomic_copy.trim_checkpoints(self._to, self._run, self._keep_last)
         return tuple(f"{self.name}/{folder.name}" for folder in removed_folders)
-
-
-class PlatformFolderDestination(FolderDestination):
-    """The folder that the platform keeps: results are copied directly into it.
-
-    If `is_referenced`, a tag of the tracking run names each checkpoint there, and no artifact holds it.
-    """
-
-    def __init__(self, target: ArtifactTarget, run: str, name: str, is_referenced: bool) -> None:
-        super().__init__(target, run, name)
-        self._is_referenced = is_referenced
-
-    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
-        """Copy an artifact."""
-        if sealed.kind == "results":
-            return PublishedCopy(self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled))
-        copy = super().publish(sealed, is_cancelled)
-        tags = {OUTPUT_TAG.format(sealed.folder.name): copy.address} if self._is_referenced else {}
-        return copy._replace(tags=tags)
 
 
 class AddressDestination(Destination):
@@ -232,7 +223,9 @@ class Publication:
         if folder:
             target = ArtifactTarget(to=str(folder))
             name = targets.get_platform_folder_name(document)
-            destinations.append(PlatformFolderDestination(target, document.run, name, is_referenced))
+            destinations.append(
+                FolderDestination(target, document.run, name, is_kept=True, is_referenced=is_referenced)
+            )
         is_needed = self._needed = bool(publish_targets or folder or spec.register or document.placement.handover)
         self._publisher = Publisher(
             document, destinations, relay.emit, earlier=earlier, needed=is_needed, tracking=self._wait_for_tracking_run

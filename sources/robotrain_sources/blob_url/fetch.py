@@ -97,38 +97,19 @@ class BlobLister:
         return blob_bytes
 
     def explain_empty(self) -> BlobsNotFound:
-        """Return the error for a prefix without blobs, with suggestions."""
-        if self._file:
-            blob_names = [
-                blob.name for blob in blob_client.list_blobs(self._client, f"{self.prefix.prefix}/".lstrip("/"))
-            ]
-            similar_names = ", ".join(find_similar_names(self._file, [name for name in blob_names if name]))
-            hint = f"; its folder has: {similar_names}" if similar_names else ""
-            return BlobsNotFound(f"there is no blob {self._prefix}{hint}")
-        parts = self._prefix.prefix.split("/")
-        for depth in range(len(parts) - 1, -1, -1):
-            if reason := self._suggest_in_folder("".join(f"{part}/" for part in parts[:depth])):
-                return BlobsNotFound(reason)
-        return BlobsNotFound(
-            f"there are no blobs below {self._prefix}, and no other folders in {self._prefix.container}"
-        )
-
-    def _suggest_in_folder(self, folder_name: str) -> str:
-        """Return a sentence that suggests folders in `folder_name`; empty if there are none."""
-        blobs_and_folders = list(islice(self._client.walk_blobs(name_starts_with=folder_name), PAGE_SIZE))
-        if any(
-            listed_item.name == self._prefix.prefix and listed_item.get("size") for listed_item in blobs_and_folders
-        ):
-            folder = BlobPrefix(self._prefix.account, self._prefix.container, folder_name.rstrip("/"))
-            remedy = f"use its folder, {folder}" if folder_name else "move it into a folder"
-            return f"{self._prefix} is a single blob, not a folder of blobs: {remedy}"
-        folders = {
-            listed_item.name.rstrip("/") for listed_item in blobs_and_folders if listed_item.name.endswith("/")
-        } - {self._prefix.prefix}
-        similar_names = ", ".join(find_similar_names(self._prefix.prefix, sorted(folders)))
-        return (
-            similar_names and f"there are no blobs below {self._prefix}; {self._prefix.container} has: {similar_names}"
-        )
+        """Return the error for a prefix without blobs, with what is beside it."""
+        prefix, folder = self._prefix, self._prefix
+        beside: dict[str, Any] = {}
+        while not beside and folder.prefix:  # the nearest folder above that has something
+            folder = BlobPrefix(prefix.account, prefix.container, folder.prefix.rpartition("/")[0])
+            listing = self._client.walk_blobs(name_starts_with=f"{folder.prefix}/".lstrip("/"))
+            beside = {item.name.rstrip("/"): item for item in islice(listing, PAGE_SIZE)}
+        if not self._file and (blob := beside.get(prefix.prefix)) and blob.get("size"):
+            remedy = f"use its folder, {folder}" if folder.prefix else "move it into a folder"
+            return BlobsNotFound(f"{prefix} is a single blob, not a folder of blobs: {remedy}")
+        similar_names = ", ".join(find_similar_names(prefix.prefix, sorted(beside.keys() - {prefix.prefix})))
+        hint = f"; {prefix.container} has: {similar_names}" if similar_names else ""
+        return BlobsNotFound(f"there {'is no blob' if self._file else 'are no blobs below'} {prefix}{hint}")
 
 
 MAX_CHECKPOINTS_SHOWN = 8

@@ -123,11 +123,11 @@ def load_hub_token(credential: str) -> HubToken:
 FILE_SECONDS = 20.0
 
 
-def read_file(api: Any, repository: str, path: str, commit: str) -> bytes | None:
-    """Return the content of a small file of a model's commit; None if it has none of the name. Raise as the library."""
+def read_file(api: Any, repository: str, path: str, commit: str, kind: str = "model") -> bytes | None:
+    """Return the content of a small file of a commit; None if it has none of the name. Raise as the library."""
     utils: Any = importlib.import_module("huggingface_hub.utils")
-    address = import_hub_library().hf_hub_url(repository, path, revision=commit, endpoint=api.endpoint)
-    headers = utils.build_hf_headers(token=api.token or False, library_name="robotrain")
+    address = import_hub_library().hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=api.endpoint)
+    headers = utils.build_hf_headers(token=api.token, library_name="robotrain")
     response = utils.get_session().get(address, headers=headers, timeout=FILE_SECONDS, follow_redirects=True)
     if response.status_code == 404:
         return None

@@ -4,13 +4,11 @@ Messages contain the text of an error only without passwords and tokens.
 """
 
 import contextlib
-import importlib
 import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -208,20 +206,13 @@ def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
 
 
 def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
-    hub = fetch.import_hub_library()
-    library: Any = importlib.import_module("huggingface_hub.utils")
-    endpoint, headers = os.environ.get("HF_ENDPOINT") or None, library.build_hf_headers(library_name="robotrain")
+    hub = fetch.import_hub_library().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
     contents: dict[str, bytes] = {}
 
     def download(path: str, stopped: threading.Event) -> None:
-        address = hub.hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
-        response = repeat_if_busy(lambda: get_file(address))
-        if response.status_code != HTTPStatus.NOT_FOUND:
-            contents[path] = response.content
-
-    def get_file(address: str) -> Any:
-        response = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
-        return response if response.status_code == HTTPStatus.NOT_FOUND else response.raise_for_status()
+        file_bytes = repeat_if_busy(lambda: fetch.read_file(hub, repository, path, commit, kind))
+        if file_bytes is not None:
+            contents[path] = file_bytes
 
     parallel.run_parallel(download, paths, len(paths))
     return contents

@@ -14,7 +14,6 @@ from robotrain_azure.lookup import LookupClient
 from robotrain_azure.settings import get_workspace
 from robotrain_azure.workspace import Workspace
 
-from robotrain_azureml.identity import choose_compute_identity
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
@@ -52,7 +51,7 @@ class Compute:
     @property
     def default_identity(self) -> str:
         """The client id of the identity of jobs that name none; empty if it has none."""
-        return choose_compute_identity(identity.client for identity in self.identities)
+        return next((identity.client for identity in self.identities if identity.client), "")
 
 
 def parse_compute(body: Answer) -> Compute:

@@ -26,7 +26,7 @@ REQUEST_SECONDS = 65.0
 def call_command(
     cli: str,
     *words: str,
-    seconds: float = REQUEST_SECONDS,
+    seconds: float = 0.0,
     stage: Stage = Stage.SUBMIT,
     report: Callable[[str], None] = lambda line: None,
     **options: Any,
@@ -35,8 +35,10 @@ def call_command(
 
     Return the last result and its failure, if any. Raise CommandFailed if the command cannot be started.
 
+    :param seconds: the time limit of each; REQUEST_SECONDS without one.
     :param report: called with a line before each repetition.
     """
+    seconds = seconds or REQUEST_SECONDS
     for attempt in itertools.count():
         limit = limit_seconds(seconds)
         try:
@@ -92,7 +94,7 @@ _NO_TOTAL = CommandFailure(
 )
 
 
-def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[str]:
+def list_stored_files(cli: str, url: str, stage: Stage, seconds: float = 0.0) -> set[str]:
     """Return the paths of all objects below `url`, or the name of `url` if it is one object. Raise CommandFailed."""
     listing, total = _list_storage(cli, url, stage, seconds, "-r")
     keys = [listing_line for listing_line in listing[: total.start()].splitlines() if listing_line.strip()]
@@ -101,13 +103,13 @@ def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[s
     return {key.removeprefix(folder) if key.startswith(folder) else key.rpartition("/")[2] for key in keys}
 
 
-def is_storage_empty(cli: str, url: str, seconds: float) -> bool:
+def is_storage_empty(cli: str, url: str) -> bool:
     """Return whether there is no object at `url`. Raise CommandFailed if it cannot be listed."""
-    _, total = _list_storage(cli, url, Stage.PREFLIGHT, seconds)
+    _, total = _list_storage(cli, url, Stage.PREFLIGHT)
     return int(total[1]) == 0
 
 
-def _list_storage(cli: str, url: str, stage: Stage, seconds: float, *options: str) -> tuple[str, re.Match[str]]:
+def _list_storage(cli: str, url: str, stage: Stage, seconds: float = 0.0, *options: str) -> tuple[str, re.Match[str]]:
     """Return the list of the objects at `url`, and its last line, which has their number."""
     listing = query_text(cli, "data", "list", url, *options, "--no-pager", seconds=seconds, stage=stage)
     if total := re.search(_TOTAL, listing, re.MULTILINE):
@@ -129,7 +131,7 @@ class Pool:
     platforms: tuple[str, ...] = ()
 
 
-def list_pools(cli: str, seconds: float) -> list[Pool]:
+def list_pools(cli: str, seconds: float = 0.0) -> list[Pool]:
     """Return the pools in the service's order. Raise CommandFailed if it does not answer."""
     answer = as_mapping(query_json(cli, "pool", "list", "-t", "json", seconds=seconds, stage=Stage.PREFLIGHT))
     node_sets, by_name = as_mappings(answer.get("node_sets")), as_mapping(answer.get("pools"))  # one or the other
@@ -146,9 +148,9 @@ def _parse_pool(pool_fields: Mapping[str, Any]) -> Pool:
     )
 
 
-def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:
+def list_largest_gpu_counts(cli: str, pool: str) -> dict[str, int]:
     """Return the GPUs of the largest machine of each platform of a pool. Raise CommandFailed if it does not answer."""
-    answer = query_json(cli, "resource", "list", "-t", "json", "-p", pool, seconds=seconds, stage=Stage.PREFLIGHT)
+    answer = query_json(cli, "resource", "list", "-t", "json", "-p", pool, stage=Stage.PREFLIGHT)
     largest: dict[str, int] = {}
     for row in as_mappings(as_mapping(answer).get("resources")):
         count = as_int(as_mapping(row.get("exposed_fields")).get("gpu"))
@@ -158,7 +160,7 @@ def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, in
     return largest
 
 
-def list_credentials(cli: str, seconds: float) -> list[str]:
+def list_credentials(cli: str) -> list[str]:
     """Return the names of your credentials; OSMO shows no keys. Raise CommandFailed if it does not answer."""
-    answer = query_json(cli, "credential", "--format-type", "json", "list", seconds=seconds, stage=Stage.PREFLIGHT)
+    answer = query_json(cli, "credential", "--format-type", "json", "list", stage=Stage.PREFLIGHT)
     return [as_text(row.get("cred_name")) for row in as_mappings(as_mapping(answer).get("credentials"))]

@@ -96,16 +96,13 @@ def describe_reference(reference: Reference) -> Mapping[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-LIST_SECONDS = 60.0
-
-
 def _list_published_dataset(reference: Reference) -> Iterator[Output]:
     """Yield the OSMO dataset that the task has written; up to 6.3, only its name is known (`describe_reference`)."""
     url = reference.get("dataset", "")
     if "://" not in url:
         return
     try:
-        if service.is_storage_empty(workflow_state.get_command(reference), url, LIST_SECONDS):
+        if service.is_storage_empty(workflow_state.get_command(reference), url):
             return
     except Rejected as rejected:
         print(f"warning: cannot list {url} from this machine: {rejected}", file=sys.stderr)

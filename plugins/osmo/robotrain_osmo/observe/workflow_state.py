@@ -162,9 +162,6 @@ def parse_step(answer: object, task: str) -> WorkflowState:
     return replace(task_state, others_active=not parse_workflow(answer).is_finished)
 
 
-QUERY_SECONDS = service.REQUEST_SECONDS
-
-
 def query_workflow(reference: Reference) -> WorkflowState:
     """Query the workflow, or the task of a step. Raise RunGone if OSMO does not know it, Rejected if the query fails.
 
@@ -183,9 +180,7 @@ def query_answer(reference: Reference) -> Any:
     """Return OSMO's answer about the workflow. Raise RunGone or Rejected."""
     name = reference.get("workflow", "")
     try:
-        return service.query_json(
-            get_command(reference), "workflow", "query", name, "-t", "json", seconds=QUERY_SECONDS
-        )
+        return service.query_json(get_command(reference), "workflow", "query", name, "-t", "json")
     except failures.CommandFailed as error:
         if error.failure.code == failures.UNKNOWN_WORKFLOW_CODE:
             raise RunGone(f"OSMO has no workflow {name}: it was removed, or the command uses another OSMO") from None
@@ -198,7 +193,7 @@ LISTED = "1000"
 
 def list_workflows(command: str) -> dict[str, WorkflowState]:
     """Return the user's newest workflows by name, without their tasks. Raise Rejected."""
-    answer = service.query_json(command, "workflow", "list", "-c", LISTED, "-t", "json", seconds=QUERY_SECONDS)
+    answer = service.query_json(command, "workflow", "list", "-c", LISTED, "-t", "json")
     rows = as_mappings(as_mapping(answer).get("workflows"))
     return {workflow.name: workflow for workflow in map(parse_workflow, rows)}
 

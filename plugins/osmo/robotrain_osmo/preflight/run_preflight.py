@@ -30,7 +30,7 @@ from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
 from robotrain_osmo.client.service import LIST_POOLS, Pool, list_credentials
 from robotrain_osmo.settings import OsmoSettings, ServerVersion
-from robotrain_osmo.spec import environment, resources, submission_spec
+from robotrain_osmo.spec import environment, resources, submission_spec, workflow
 from robotrain_osmo.spec.environment import make_missing_credential_problem
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
@@ -38,13 +38,10 @@ from robotrain_osmo.submit import upload
 
 make_problem = Messages(__file__)
 
-SECONDS = service.REQUEST_SECONDS
-"""For each query; `doctor` waits less long."""
-
 
 def query_version(cli: str) -> str:
     """Return the service's version, such as `6.4.0`; empty without a sign-in. Raise CommandFailed."""
-    answer = service.query_json(cli, "version", "-t", "json", seconds=SECONDS, stage=Stage.PREFLIGHT)
+    answer = service.query_json(cli, "version", "-t", "json", stage=Stage.PREFLIGHT)
     version = as_mapping(as_mapping(answer).get("service"))
     return ".".join(str(version[part]) for part in ("major", "minor", "revision") if part in version)
 
@@ -75,7 +72,7 @@ def compare_versions(configured: str, version: str) -> Iterator[Problem]:
 
 def check_credentials(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
     """Check that the workflow's credentials exist. Raise CommandFailed."""
-    names = list_credentials(tasks[0].cli, SECONDS)
+    names = list_credentials(tasks[0].cli)
     for credential in dict.fromkeys(credential for task in tasks for credential in task.credentials):
         if credential.name not in names:
             yield make_missing_credential_problem(credential, names)
@@ -83,7 +80,7 @@ def check_credentials(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
 
 def check_pool(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | HealthResult]:
     """Check that the pool exists and does not silently keep the tasks waiting or end them. Raise CommandFailed."""
-    pools = service.list_pools(tasks[0].cli, SECONDS)
+    pools = service.list_pools(tasks[0].cli)
     for task in tasks:
         if problems := [*find_pool_problems(task, pools)]:
             yield from problems
@@ -117,7 +114,7 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]
     Failures, and platforms without machines, are reported by other checks.
     """
     try:
-        largest = service.list_largest_gpu_counts(tasks[0].cli, tasks[0].pool, SECONDS)
+        largest = service.list_largest_gpu_counts(tasks[0].cli, tasks[0].pool)
     except CommandFailed:
         return
     for task in tasks:
@@ -126,8 +123,6 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]
             yield make_problem("machines-too-small", given=name, name=name, gpus=gpus, most=count)
 
 
-QUERY_SECONDS = service.REQUEST_SECONDS
-"""For each query of the storage."""
 INSTALL_SUGGESTION = Suggestion(
     "--osmo-cli /path/to/osmo", "if it is installed elsewhere; or ROBOTRAIN_OSMO_CLI in the environment"
 )
@@ -201,6 +196,7 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
     sources = [*datasets.values(), *inputs.values(), *uploads.values()]
     access = [*workspaces.values(), *data_checks.values()]
     return [
+        Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
         *(
             Check(name="osmo patch", run=partial(check_patched_workflow, plan, submission))
             for submission in submissions
@@ -242,7 +238,7 @@ def check_input(submission: OsmoSubmissionSpec, required_input: OsmoInput) -> It
     """Check that an input exists: otherwise OSMO provides an empty folder and reports success."""
     flag, url = required_input.flag, required_input.url
     try:
-        is_empty = service.is_storage_empty(submission.cli, url, QUERY_SECONDS)
+        is_empty = service.is_storage_empty(submission.cli, url)
     except CommandFailed as error:  # the workflow may be able to read it
         failure = error.failure
         yield make_problem("source-unreachable.input", *failure.suggestions, where=flag, given=url, why=failure.title)
@@ -261,7 +257,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     """Check that an input can be uploaded, and note the size of the upload."""
     problems = [*local_upload.check_upload(plan, item, Stage.PREFLIGHT, "OSMO")] if item.path else []
     try:
-        stored_files = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT, QUERY_SECONDS)
+        stored_files = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT)
     except CommandFailed as error:
         if problems:
             yield from problems
@@ -294,7 +290,7 @@ def _list_datasets(jobs: Iterable[JobDocument], submission: OsmoSubmissionSpec) 
 def check_dataset(submission: OsmoSubmissionSpec, name: str) -> Iterator[Problem]:
     """Check that an OSMO dataset exists. Other failures are reported by other checks."""
     try:
-        service.query_json(submission.cli, "dataset", "info", name, "-t", "json", seconds=QUERY_SECONDS)
+        service.query_json(submission.cli, "dataset", "info", name, "-t", "json")
     except CommandFailed as error:
         if error.failure.code in MISSING:
             problem = error.failure.to_problem(Stage.PREFLIGHT)

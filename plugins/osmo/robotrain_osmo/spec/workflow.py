@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from robotrain.cluster.checks import TemplateGuard
@@ -10,12 +10,14 @@ from robotrain.cluster.spec import drop_empty, dump_yaml
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
+from robotrain.model.plan import Plan
 from robotrain.store import code_folder
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.contract.parameter import parse_pairs
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import groups
+from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 
 make_problem = Messages(__file__)
 
@@ -140,3 +142,9 @@ def make_too_large_problem(byte_count: int, code: str = "", expanded: int = 0) -
     if not code_folder.is_commit(code):  # all files of a commit are sent
         ways.append(Suggestion(".gitignore", "files that it names stay here"))
     return make_problem("spec-over-limit.workflow", *ways, given=code, title=title)
+
+
+def check_workflow_size(plan: Plan) -> Iterator[Problem]:
+    """Check the size of a plan's workflow, which `render` has checked unless the plan is from disk."""
+    if (size := len(plan.files[WORKFLOW_FILE])) > MAX_WORKFLOW_BYTES:
+        yield make_too_large_problem(size)

@@ -23,8 +23,6 @@ from robotrain_slurm.login.address import FLAG, is_address
 
 make_problem = Messages(__file__)
 
-SSH_CODE = 255
-"""The exit code of an ssh that does not run a command."""
 MAX_TEXT_LENGTH = 300
 AWAY = (
     r"Connection refused|timed out|No route to host|unreachable|Connection (?:reset|closed)|kex_exchange|banner"
@@ -34,10 +32,10 @@ AWAY = (
 REFUSED = r"Permission denied \(|Host key"
 
 
-def make_rejection(code: str, title: str, reason: str, *ways: Suggestion, transient: bool = False) -> Rejected:
-    """Return the error of a login node."""
-    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, where=FLAG, why=reason, suggestions=ways)
-    return Rejected([problem], transient=transient)
+def make_login_problem(code: str, login: str, title: str, reason: str) -> Problem:
+    """Return the problem of a login node."""
+    way = Suggestion(f"ssh {login}", "shows whether it answers")
+    return Problem(code=code, stage=Stage.SUBMIT, title=title, where=FLAG, why=reason, suggestions=(way,))
 
 
 def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
@@ -48,32 +46,19 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
     printed_lines = [line for line in words if "Warning: Permanently added" not in line]
     printed_text = redact(printed_lines[-1], max_length=MAX_TEXT_LENGTH).rstrip(".") if printed_lines else "nothing"
     reason = f"ssh says: {printed_text}." + (f" It ended with exit code {exit_code}." if exit_code else "")
-    way = Suggestion(f"ssh {login} true", "shows whether ssh works")
     if re.search(AWAY, text) and not re.search(REFUSED, text):
-        return make_rejection("slurm-login-away", f"{login} does not answer", reason, way, transient=True)
-    return make_rejection("slurm-login-failed", f"no command can be run on {login}", reason, way)
+        problem = make_login_problem("slurm-login-away", login, f"{login} does not answer", reason)
+        return Rejected([problem], transient=True)
+    return Rejected([make_login_problem("slurm-login-failed", login, f"no command can be run on {login}", reason)])
 
 
 def make_lost_problem(login: str, failure: Unreached) -> Problem:
     """Return the problem of an answer that did not come to its end."""
     printed_text = redact(failure.text.strip().rpartition("\n")[2], max_length=MAX_TEXT_LENGTH).rstrip(".")
+    title, reason = f"the connection to {login} broke off", f"It printed: {printed_text}." if printed_text else ""
     if failure.passed_limit:
-        return make_problem("slurm-login-away.limit", where=FLAG, login=login, why=printed_text)
-    is_shell_end = failure.exit_code in range(SSH_CODE)
-    name = "slurm-login-away.incomplete" if is_shell_end else "slurm-login-away"
-    return make_problem(name, where=FLAG, login=login, printed=printed_text or None)
-
-
-def make_odd_answer_problem(login: str) -> Problem:
-    """Return the problem of an answer that no script gives."""
-    return make_problem("slurm-login-away.odd", where=FLAG, login=login)
-
-
-def make_silence_error(login: str, seconds: float) -> Rejected:
-    """Return the error of a login node that has not answered in time."""
-    reason = f"It gave no answer in {seconds:g} s."
-    way = Suggestion(f"ssh {login}", "shows whether it answers")
-    return make_rejection("slurm-login-away", f"{login} does not answer", reason, way, transient=True)
+        title, reason = f"{login} did not answer as it should", f"{printed_text}."
+    return make_login_problem("slurm-login-away", login, title, reason)
 
 
 COMMAND = "sbatch"
@@ -92,7 +77,7 @@ class LoginNode(SshTransport):
 
     def __init__(self, login: str) -> None:
         if not is_address(login):  # of a record
-            raise make_rejection("slurm-login-invalid", "the login node of the run has no valid name", "")
+            raise Rejected([make_problem("slurm-login-invalid.value", given=login, stage=Stage.SUBMIT)])
         super().__init__(login, COMMAND)
         self._failure: tuple[float, Rejected] | None = None
         """When it last did not answer, and the error."""
@@ -126,9 +111,10 @@ class LoginNode(SshTransport):
 
     def note_silence(self, seconds: float) -> Rejected:
         """Return the error of a login node that has not answered in time; others raise it, too, for some seconds."""
-        silence_error = make_silence_error(self.host, seconds)
-        self._failure = (time.monotonic(), silence_error)
-        return silence_error
+        title, reason = f"{self.host} does not answer", f"It gave no answer in {seconds:g} s."
+        problem = make_login_problem("slurm-login-away", self.host, title, reason)
+        self._failure = (time.monotonic(), Rejected([problem], transient=True))
+        return self._failure[1]
 
     def tell_silence(self) -> None:
         """Tell a user at a terminal that this is waited for."""
@@ -158,7 +144,9 @@ def explained(transport: Transport) -> Iterator[None]:
     except (ValueError, LookupError):  # of an answer that cannot be read
         if not transport.host:
             raise
-        raise LostAnswer([make_odd_answer_problem(transport.host)], transient=True) from None
+        title, reason = f"{transport.host} gave an unexpected answer", "Programs there print no words of Linux."
+        problem = make_login_problem("slurm-login-away", transport.host, title, reason)
+        raise LostAnswer([problem], transient=True) from None
     except Rejected as rejected:
         raise Rejected(translate(rejected.problems, transport), rejected.transient) from None
 
