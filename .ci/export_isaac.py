@@ -17,6 +17,7 @@ import json
 import logging
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,9 @@ def find_assets(node: object, seen: set[int]) -> set[str]:
     return {path for _, child in list_children(node) for path in find_assets(child, seen)}
 
 
-def load_configuration(task: str, key: str) -> Any:
-    """Return the configuration of a task that a keyword of its registration names, with all alternatives in it."""
-    return importlib.import_module("isaaclab_tasks.utils.parse_cfg").load_cfg_from_registry(task, key)  # type: ignore[attr-defined]
+def load_configuration(task: str) -> Any:
+    """Return the configuration of a task with all alternatives in it."""
+    return importlib.import_module("isaaclab_tasks.utils.parse_cfg").load_cfg_from_registry(task, ENVIRONMENT)  # type: ignore[attr-defined]
 
 
 def resolve_presets(configuration: Any) -> Any:
@@ -102,40 +103,39 @@ def find_newton(configuration: Any) -> str:
     return max((name for name, value in pairs if name.startswith("newton") and physics.matches(value)), default="")
 
 
-def describe_configuration(task: str) -> dict[str, Any]:
-    """Return what the configuration of a task tells."""
-    configuration = load_configuration(task, ENVIRONMENT)
-    newton = find_newton(configuration)
-    configuration = resolve_presets(configuration)
-    _, kit = validate_launch(configuration, {"livestream": 0})
-    return {
-        "newton": newton if kit else "",
-        "assets": sorted(find_assets(configuration, set())),
-        "simulator": "isaacsim" if kit else "",
-    }
-
-
 def describe_task(spec: Any) -> dict[str, Any]:
-    """Return what `tasks.json` says of a task."""
+    """Return what `tasks.json` says of a task; there, fields that are empty are left out."""
     agents = sorted(
         name.removesuffix(ENTRY_POINT)
         for name in spec.kwargs
         if name.endswith(ENTRY_POINT) and name.startswith(LIBRARIES)
     )
     deprecated = spec.kwargs.get("deprecated") or {}
-    found = {
+    configuration = load_configuration(spec.id)
+    newton = find_newton(configuration)
+    configuration = resolve_presets(configuration)
+    _, kit = validate_launch(configuration, {"livestream": 0})
+    return {
         "agents": agents,
         "default": spec.kwargs.get("default_agent", ""),
         "deprecated": deprecated.get("alias", ""),
-        **describe_configuration(spec.id),
+        "newton": newton if kit else "",
+        "assets": sorted(find_assets(configuration, set())),
+        "simulator": "isaacsim" if kit else "",
     }
-    return {name: value for name, value in found.items() if value}
 
 
-def format_tasks(version: str, tasks: Mapping[str, Any]) -> str:
-    """Return `tasks.json`, a task on each line."""
-    lines = [f"{json.dumps(name)}: {json.dumps(describe_task(spec))}" for name, spec in sorted(tasks.items())]
-    return f'{{"isaaclab": "{version}",\n"tasks": {{\n' + ",\n".join(lines) + "\n}}\n"
+def format_tasks(version: str, specs: Mapping[str, Any]) -> str:
+    """Return `tasks.json`, a task on each line, where a file of its own name stands for its path."""
+    tasks = {name: describe_task(spec) for name, spec in sorted(specs.items())}
+    paths = sorted({path for task in tasks.values() for path in task["assets"]})
+    names = Counter(Path(path).name for path in paths)
+    shared = {path: Path(path).name for path in paths if names[Path(path).name] == 1}
+    for task in tasks.values():
+        task["assets"] = [shared.get(path, path) for path in task["assets"]]
+    lines = [f"{json.dumps(name)}: {json.dumps({k: v for k, v in task.items() if v})}" for name, task in tasks.items()]
+    assets = json.dumps({name: path for path, name in shared.items()}, indent=0)
+    return f'{{"isaaclab": "{version}",\n"assets": {assets},\n"tasks": {{\n' + ",\n".join(lines) + "\n}}\n"
 
 
 def describe_action(action: argparse.Action) -> str:

@@ -35,7 +35,6 @@ BENCHMARKS = (
     Benchmark("pipeline_plan", "Large pipelines"),
     Benchmark("listing", "Many runs"),
     Benchmark("watching", "Watching a run"),
-    Benchmark("data_check", "Data checks"),
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
     Benchmark("training", "While a training goes on"),

@@ -42,7 +42,13 @@ class Task(NamedTuple):
 @functools.cache
 def list_tasks(version: str) -> Mapping[str, Task]:
     """Return the tasks by name."""
-    return {name: Task(**fields) for name, fields in load_tasks(version)["tasks"].items()}
+    content = load_tasks(version)
+    shared_assets = content.get("assets", {})
+    tasks = {name: Task(**fields) for name, fields in content["tasks"].items()}
+    return {
+        name: task._replace(assets=[shared_assets.get(asset, asset) for asset in task.assets])
+        for name, task in tasks.items()
+    }
 
 
 def find_counterpart(name: str, version: str) -> str:

@@ -25,7 +25,6 @@ from robotrain_runtime.machine import hardware
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.lerobot import (
     backbones,
-    dataset,
     dataset_preparation,
     device,
     episode_numbers,
@@ -131,14 +130,14 @@ def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Problem | str]:
         yield problem
     yield from compatibility.find_mismatches(job)
     yield from policy_repositories.find_problems(job)
-    yield from _find_missing_episodes(job)
+    yield from held_out.find_missing_episodes(job)
     if job.parameters["builtin_policy"] and job.info:
         with suppress(ModuleNotFoundError):  # an evaluation does not carry it
             from robotrain_workloads.lerobot_eval.rules import find_unmet_needs
 
             yield from find_unmet_needs(job)
     if job.is_complete:
-        yield from _find_split_problems(job)
+        yield from held_out.find_split_problems(job)
 
 
 def _find_reference_problems(job: LerobotJob) -> Iterator[Problem | str]:
@@ -356,47 +355,6 @@ def _find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
         if not job.start.settings.get("type"):
             yield f"{job.start.folder} {policy.UNTYPED}"
         yield from policy.find_torn_files(job.start.folder, with_processors=True)
-
-
-def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
-    """Yield a sentence if the datasets do not have an episode to replay, or to leave out."""
-    requested = job.parameters["replay_episodes"] or held_out.ALL
-    flag = held_out.REPLAY_EPISODES_FLAG
-    datasets = lineage.list_dataset_sources(job.document)
-    excluded = job.parameters[episode_numbers.EXCLUDED]
-    if not datasets or len(datasets) != len(job.datasets):
-        return
-    with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
-        total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
-        requested_ranges = held_out.parse_episodes(str(requested)) or []
-        episode_selection = None
-        try:
-            episode_selection = episode_numbers.select_episodes(requested_ranges, total) or None
-        except ValueError as error:
-            existing_ranges = [
-                _format_range(requested_range.start, min(requested_range.stop, total))
-                for requested_range in requested_ranges
-                if requested_range.start < total
-            ]
-            yield f"{flag} {requested}: {error}" + (f"\n{flag} {','.join(existing_ranges)}" if existing_ranges else "")
-        try:
-            episode_numbers.leave_out(excluded, total, episode_selection)
-        except ValueError as error:
-            yield str(error)
-
-
-def _format_range(start: int, stop: int) -> str:
-    return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
-
-
-def _find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
-    """Yield a sentence if it is not known which episodes a training held out."""
-    flag, model, replay_episodes = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
-    datasets = lineage.list_dataset_sources(job.document)
-    if replay_episodes != held_out.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
-        return
-    if reason := held_out.explain_unknown_split(job.folders[datasets[0]], model):
-        yield make_data_problem(f"{flag} {held_out.HELD_OUT}: {reason}", f"{flag} {held_out.ALL}")
 
 
 def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:

@@ -3,12 +3,13 @@
 import itertools
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot import (
     dataset,
@@ -243,3 +244,43 @@ def _find_step(job: LerobotJob) -> int:
 def parse_episodes(text: str) -> list[range] | None:
     """Return the ranges; None for `held-out` and `all`. Raise ValueError with a sentence."""
     return None if text in (HELD_OUT, ALL) else episode_numbers.parse_ranges(text)
+
+
+def find_missing_episodes(job: LerobotJob) -> Iterator[str]:
+    """Yield a sentence if the datasets do not have an episode to replay, or to leave out."""
+    requested = job.parameters["replay_episodes"] or ALL
+    datasets = lineage.list_dataset_sources(job.document)
+    excluded = job.parameters[episode_numbers.EXCLUDED]
+    if not datasets or len(datasets) != len(job.datasets):
+        return
+    with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
+        total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
+        requested_ranges = parse_episodes(str(requested)) or []
+        episode_selection = None
+        try:
+            episode_selection = episode_numbers.select_episodes(requested_ranges, total) or None
+        except ValueError as error:
+            existing_ranges = [
+                _format_range(requested_range.start, min(requested_range.stop, total))
+                for requested_range in requested_ranges
+                if requested_range.start < total
+            ]
+            way = f"\n{REPLAY_EPISODES_FLAG} {','.join(existing_ranges)}" if existing_ranges else ""
+            yield f"{REPLAY_EPISODES_FLAG} {requested}: {error}{way}"
+        try:
+            episode_numbers.leave_out(excluded, total, episode_selection)
+        except ValueError as error:
+            yield str(error)
+
+
+def _format_range(start: int, stop: int) -> str:
+    return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
+
+
+def find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
+    """Yield a sentence if it is not known which episodes a training held out."""
+    model, datasets = job.policy_folder, lineage.list_dataset_sources(job.document)
+    if job.parameters["replay_episodes"] != HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
+        return
+    if reason := explain_unknown_split(job.folders[datasets[0]], model):
+        yield make_data_problem(f"{REPLAY_EPISODES_FLAG} {HELD_OUT}: {reason}", f"{REPLAY_EPISODES_FLAG} {ALL}")
