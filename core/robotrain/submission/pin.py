@@ -211,7 +211,7 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
     distinct_problems = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
     errors = select_errors(distinct_problems)
     titles = {(p.message, p.title) for p in errors}
-    failed_sources = {p.source or p.given for p in errors if p.message not in _DOUBTS}
+    failed_sources = {p.source for p in errors if p.source and p.message not in _DOUBTS}
     groups: dict[object, list[Problem]] = {}
     for index, problem in enumerate(distinct_problems):
         is_settled = problem.message in _DOUBTS and (problem.source or problem.given) in failed_sources
