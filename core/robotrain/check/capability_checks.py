@@ -1,9 +1,11 @@
 """Checks of a job or plan against its platform's capabilities: workload, sources, combinations, features, limits."""
 
+import contextlib
 import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from operator import methodcaller
+from pathlib import Path
 from typing import Any, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -26,7 +28,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Need, Platform, check_need
-from robotrain.model.source import Source, SourceKind
+from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
@@ -152,14 +154,31 @@ def _check_source(
 ) -> Iterator[Problem]:
     kind, role = kinds[job_input.source.kind], job_input.role
     support = platform.capabilities.source(role, kind)
+    if support:
+        return
     accepted_kinds = platform.capabilities.list_accepted_kinds(role, kinds)
     forms = (f"{accepted_kind.roles[role].flag} {accepted_kind.get_form(role)}" for accepted_kind in accepted_kinds)
-    form = support.suggestion or next(forms, "")
+    form, flag, given = support.suggestion or next(forms, ""), kind.roles[role].flag, str(job_input.source)
+    flags = {other_kind.roles[role].flag for other_kind in kinds.values() if role in other_kind.roles}
+    if not accepted_kinds and form.partition(" ")[0] in flags:
+        form = ""
+    for accepted_kind in accepted_kinds:  # the same thing, as a kind with this flag names it that the platform accepts
+        with contextlib.suppress(SourceError):
+            text = str(accepted_kind.parse(given, Path("/")))
+            if accepted_kind.roles[role].flag == flag and text != given:
+                form = f"{flag} {text}"
     accepts = f"{platform.name} accepts: {', '.join(accepted_kind.name for accepted_kind in accepted_kinds)}"
     if form.startswith("--platform"):  # what the kind itself says
         platforms, accepts = dict, ""
-    ask, where, given = methodcaller("source", role, kind), job_input.where, str(job_input.source)
-    need = Need("source-not-accepted", "accept", kind.title, ask, f"accepts {kind.name}", where, given)
+    need = Need(
+        "source-not-accepted",
+        "accept",
+        kind.title,
+        lambda capabilities: capabilities.source(role, kind)._replace(suggestion=form),
+        f"accepts {kind.name}",
+        job_input.where,
+        given,
+    )
     yield from check_need(need, platform, platforms, *([Suggestion(form, accepts)] if form else []))
 
 
