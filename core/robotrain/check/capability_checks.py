@@ -136,7 +136,8 @@ def _suggest_related_sources(
     There are none for a text of which the platform does not accept all.
     """
     ways = list[Suggestion]()
-    for role, text in ((role, chosen.text) for chosen in chosen_inputs if chosen.text for role in problem.absent):
+    texts = ((chosen.source, chosen.text) for chosen in chosen_inputs if chosen.text)
+    for source, text, role in ((source, text, role) for source, text in texts for role in problem.absent):
         for name in text.kinds:
             related_sources = [(kinds.get(kind), uri) for kind, uri in kinds[name].find_related(text.text, role)]
             options = [
@@ -145,7 +146,8 @@ def _suggest_related_sources(
                 if kind and role in kind.roles and platform.capabilities.source(role, kind)
             ]
             if options and len(options) == len(related_sources):
-                ways.append(Suggestion(" ".join(options), f"the {role} of {redact(text.text)}"))
+                meaning = kinds[name].describe_meaning(text.text, source) or text.text
+                ways.append(Suggestion(" ".join(options), f"the {role} of {redact(meaning)}"))
     return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
 
 
