@@ -30,8 +30,8 @@ def refused(robotrain, nobody):
         (("-d", "azureml:x:1"), "use   --dataset-asset azureml:x:1"),
         ((*HUB, "-p", "octo"), "--policy-type"),
         ((*HUB, "--training-steps", "abc"), "--training-steps"),
-        ((*HUB, "--image", "notag"), "is not an image with a tag"),
-        ((*HUB, "--image", "x:1@sha256:12"), "[value-invalid]"),
+        ((*HUB, "--image", "notag"), "use   --image notag:TAG"),
+        ((*HUB, "--image", "x:1@sha256:12"), "64 hex digits"),
         (("--blob-url", "http://bad"), "use   --blob-url https://"),
         ((*HUB, "--bogus"), "has no option --bogus"),
         ((*HUB, "--compute"), "--compute"),
@@ -57,8 +57,9 @@ def test_valid_model_name_is_accepted(robotrain, nobody, name: str) -> None:
         (("--publish-url", "/checkpoints"), "its declared output is always kept"),
         (("--publish-url", "azureml://datastores/d/paths/p"), "use   --publish-url https://ACCOUNT.blob."),
         (("--publish-url", f"{A}?sig=s3cr3t"), "[secret-in-job]"),
-        (("--policy-model", "models:/act/7"), "use   --policy-model azureml:NAME:VERSION ("),  # as `status` says it
-        (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:NAME:VERSION ("),
+        (("--policy-model", "act:7"), "use   --policy-model azureml:act:7 ("),
+        (("--policy-model", "models:/act/7"), "use   --policy-model azureml:act:7 ("),  # as `status` says it
+        (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:act:7 ("),
         (("--wandb",), "use   --secret WANDB_API_KEY=NAME --key-vault VAULT"),
     ],
 )

@@ -222,7 +222,7 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_ru
     (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "source-missing")
     way, other = problem["instead"][:2]
     assert way["text"] == f"--dataset-path '{folder}'"
-    assert way["remark"] == f"the dataset of {text}"
+    assert way["remark"] == f"the dataset of {RUN}, step 400"
     assert other["text"] == "--dataset-repo-id OWNER/NAME"
 
 

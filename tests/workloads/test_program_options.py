@@ -58,7 +58,7 @@ def test_a_sweep_whose_trials_would_be_equal_is_refused_once(submit, robotrain):
     line = ("sweep", "train.py", "--platform", "local", "--dry-run", "--json")
     for over, words, place, way in (
         ("lr", "", "--over lr", "-- … {lr}"),
-        ("lrr", "--lr {lr}", "lrr=1: --", "--param lr=1"),
+        ("lrr", "--lr {lr}", "lrr=1: --", "--over lr=VALUE,VALUE"),
     ):
         answer = robotrain(*line, "--over", f"{over}=1,2", "--", "--data", "data", *words.split())
         errors = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]

@@ -1,9 +1,11 @@
 """Checks of a job or plan against its platform's capabilities: workload, sources, combinations, features, limits."""
 
+import contextlib
 import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from operator import methodcaller
+from pathlib import Path
 from typing import Any, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -26,7 +28,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Need, Platform, check_need
-from robotrain.model.source import Source, SourceKind
+from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
@@ -77,12 +79,7 @@ def check_job(
     if misplaced_options:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced_options, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))
-    local_problems = [*workload.check_here(job)] if stays_here and not _has_own_packages(resolution, platform) else []
-    here_codes = {problem.code for problem in local_problems}
-    for problem in (
-        *local_problems,
-        *(job_problem for job_problem in workload.check(job) if job_problem.code not in here_codes),
-    ):
+    for problem in workload.check(job):
         # how to correct a value does not help if its feature is missing
         is_shown = problem.where not in unsupported_flags and resolution.unread.isdisjoint(problem.absent)
         # a warning about the lack of a copy elsewhere, or of packages, where there is no need of them
@@ -134,7 +131,8 @@ def _suggest_related_sources(
     There are none for a text of which the platform does not accept all.
     """
     ways = list[Suggestion]()
-    for role, text in ((role, chosen.text) for chosen in chosen_inputs if chosen.text for role in problem.absent):
+    texts = ((chosen.source, chosen.text) for chosen in chosen_inputs if chosen.text)
+    for source, text, role in ((source, text, role) for source, text in texts for role in problem.absent):
         for name in text.kinds:
             related_sources = [(kinds.get(kind), uri) for kind, uri in kinds[name].find_related(text.text, role)]
             options = [
@@ -143,7 +141,8 @@ def _suggest_related_sources(
                 if kind and role in kind.roles and platform.capabilities.source(role, kind)
             ]
             if options and len(options) == len(related_sources):
-                ways.append(Suggestion(" ".join(options), f"the {role} of {redact(text.text)}"))
+                meaning = kinds[name].describe_meaning(text.text, source) or text.text
+                ways.append(Suggestion(" ".join(options), f"the {role} of {redact(meaning)}"))
     return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
 
 
@@ -152,14 +151,31 @@ def _check_source(
 ) -> Iterator[Problem]:
     kind, role = kinds[job_input.source.kind], job_input.role
     support = platform.capabilities.source(role, kind)
+    if support:
+        return
     accepted_kinds = platform.capabilities.list_accepted_kinds(role, kinds)
     forms = (f"{accepted_kind.roles[role].flag} {accepted_kind.get_form(role)}" for accepted_kind in accepted_kinds)
-    form = support.suggestion or next(forms, "")
+    form, flag, given = support.suggestion or next(forms, ""), kind.roles[role].flag, str(job_input.source)
+    flags = {other_kind.roles[role].flag for other_kind in kinds.values() if role in other_kind.roles}
+    if not accepted_kinds and form.partition(" ")[0] in flags:
+        form = ""
+    for accepted_kind in accepted_kinds:  # the same thing, as a kind with this flag names it that the platform accepts
+        with contextlib.suppress(SourceError):
+            text = str(accepted_kind.parse(given, Path("/")))
+            if accepted_kind.roles[role].flag == flag and text != given:
+                form = f"{flag} {text}"
     accepts = f"{platform.name} accepts: {', '.join(accepted_kind.name for accepted_kind in accepted_kinds)}"
     if form.startswith("--platform"):  # what the kind itself says
         platforms, accepts = dict, ""
-    ask, where, given = methodcaller("source", role, kind), job_input.where, str(job_input.source)
-    need = Need("source-not-accepted", "accept", kind.title, ask, f"accepts {kind.name}", where, given)
+    need = Need(
+        "source-not-accepted",
+        "accept",
+        kind.title,
+        lambda capabilities: capabilities.source(role, kind)._replace(suggestion=form),
+        f"accepts {kind.name}",
+        job_input.where,
+        given,
+    )
     yield from check_need(need, platform, platforms, *([Suggestion(form, accepts)] if form else []))
 
 

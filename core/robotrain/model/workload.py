@@ -198,10 +198,6 @@ class Workload:
     """Check a resolved job against the workload's own rules; pure. A warning about a missing publish_url counts only
     for a job that does not run on this machine.
     """
-    check_here: Callable[["Job"], Iterable[Problem]] = field(default=lambda job: ())
-    """Check, for a resolved job that runs on this machine, what this machine has; read files, and run nothing.
-    A problem takes the place of those of the same code that `check` found.
-    """
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
     package that is named `PACKAGE:FILE,FILE` a job carries these files alone.

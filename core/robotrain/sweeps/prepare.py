@@ -246,7 +246,15 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
         position = f"{OVER_FLAG} {parameter_name}" if parameter_name in point.values else position
         has_location = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
         location = position if has_location else ": ".join(filter(None, (format_point(point.values), position)))
-        yield dataclasses.replace(problem, where=location)
+        ways = [_vary_value(way, point.values) for way in problem.suggestions]
+        yield dataclasses.replace(problem, where=location, suggestions=tuple(ways))
+
+
+def _vary_value(way: Suggestion, values: Mapping[str, str]) -> Suggestion:
+    """Return a suggestion; one that gives the value of a trial to another name as one to vary that name."""
+    name, _, value = way.text.removeprefix(f"{PARAM_FLAG} ").partition("=")
+    is_of_trial = way.text.startswith(f"{PARAM_FLAG} ") and value in values.values()
+    return way._replace(text=f"{OVER_FLAG} {name}=VALUE,VALUE") if is_of_trial else way
 
 
 def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[Problem]:

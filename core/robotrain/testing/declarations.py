@@ -68,17 +68,17 @@ def _validate_parameters(name: str, parameters_class: Any) -> None:
             raise TypeError(f"its `{attribute}` has form={parameter.param.form!r}; expected a str")
         if field.default_factory is not dataclasses.MISSING:
             raise TypeError(f"its `{attribute}` has a default_factory; expected a default that help can show")
-        if not parameter.required and not _is_value(parameter.default, parameter.type, parameter.bare_type, choices):
+        if not parameter.required and not _is_value(parameter.default, parameter.type):
             raise TypeError(f"the default of its `{attribute}` is {parameter.default!r}; expected {type_text}")
         _validate_flags(attribute, parameter.flag, *parameter.flags, *filter(None, [parameter.param.off]))
 
 
-def _is_value(default: Any, kind: Any, bare_type: Any, choices: tuple[Any, ...]) -> bool:
+def _is_value(default: Any, kind: Any) -> bool:
     """Return whether a default is of a declared type."""
-    if default is None:
-        return bool(kind != bare_type)
-    if choices:
-        return default in choices
-    return isinstance(default, (int, float) if bare_type is float else bare_type) and isinstance(default, bool) == (
-        bare_type is bool
-    )
+    from pydantic import TypeAdapter
+
+    try:
+        TypeAdapter(kind).validate_python(default, strict=True)
+    except ValueError:
+        return False
+    return True
