@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -28,8 +29,9 @@ from robotrain.cli.output import (
     say_if_slow,
 )
 from robotrain.cli.watch import run_view
+from robotrain.cli.watch.dashboard import choose_printer
 from robotrain.cli.watch.follower import RunFollower
-from robotrain.cli.watch.printer import LogPrinter, WaitPrinter
+from robotrain.cli.watch.printer import LogPrinter
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
@@ -232,7 +234,8 @@ def finish_submission(ctx: typer.Context, submission: Submission, sending: Sendi
     print_problems(site.notify_run_changed(plugins, record) if is_new else ())
     if sending.follows:
         seconds = watch.parse_timeout(sending.timeout)
-        printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
+        write = print_message_line
+        printer = LogPrinter(write) if sending.stream else choose_printer(sys.stderr, write, has_summary=True)
         follower = RunFollower(
             [(record, platform)],
             printer,
