@@ -58,7 +58,7 @@ def test_wait_for_several_runs_exits_with_5_if_one_failed(scripted, robotrain, r
     scripted.run("train-2", step(2), **BROKE, age=10)
     run_once_followed(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
     answer = robotrain("wait", "train-1", "train-2")
-    seen = ("train-1 succeeded", "train-2 failed", "step 3/3 (100%)", "out of paint", "logs --tail 40 train-2")
+    seen = ("train-1  succeeded", "train-2  failed", "step 3/3 (100%)", "out of paint", "logs --tail 40 train-2")
     assert (answer.exit_code, [text for text in seen if text not in answer.stdout]) == (5, [])
     check_snapshot("cli/snapshots/wait-several-runs.txt", answer.stdout)
     result = answer.stderr.splitlines()

@@ -29,7 +29,7 @@ from robotrain.cli.watch.printer import JsonPrinter, Printer
 from robotrain.cli.watch.run_view import select_error_lines
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 from robotrain.messages import Messages
-from robotrain.model import amounts, scores
+from robotrain.model import amounts
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.notifications import open_webhook
@@ -94,7 +94,8 @@ def wait(
         dumped_runs = [_dump_run(followed_run) for followed_run in follower.runs]
         print_json(dumped_runs if len(dumped_runs) > 1 else dumped_runs[0])
     else:
-        print_text("\n".join(line for followed_run in follower.runs for line in _format_brief_end(followed_run)))
+        ended_runs = [followed_run for followed_run in follower.runs if not followed_run.failure]
+        print_text("\n".join(followed_run.view.format() for followed_run in ended_runs))
     exit_with_outcome(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -196,20 +197,6 @@ def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool) -> None
         print_text(view.format([line for line in log_end if line != view.status.reason]))
     if view.status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
-
-
-def _format_brief_end(followed_run: FollowedRun) -> list[str]:
-    run, progress = followed_run.record.run, followed_run.progress
-    if followed_run.failure:
-        return [f"{run} unknown: {followed_run.reported_state[1]}"]
-    status = followed_run.status
-    lines = [f"{run} {': '.join(filter(None, (status.state, status.reason)))}"]
-    if progress.is_told:
-        lines.append(f"  {progress.format_line(has_ended=followed_run.is_over)}")
-    if progress.evaluated and (conditions := scores.format_conditions(progress.evaluated)):
-        lines.append(f"  under: {conditions}")
-    command, reason = list_next_commands(followed_run.record, followed_run.status, progress)[0]
-    return [*lines, f"  {'next':<11} {command}   {reason}"]
 
 
 app = make_app(watch, wait)
