@@ -20,6 +20,7 @@ from robotrain.cli.command_factory import (
 from robotrain.cli.help_page import (
     FULL_HELP_MARK,
     HELP_ALL,
+    HELP_OPTIONS,
     NO_REWRAP,
     HelpInTwoSizes,
     format_examples,
@@ -27,7 +28,6 @@ from robotrain.cli.help_page import (
     write_names,
     write_sections,
 )
-from robotrain.cli.job_completion import JobCompletion, complete_override
 from robotrain.cli.options import (
     ORDER_KEY,
     SET_NAME,
@@ -45,6 +45,7 @@ from robotrain.config.selection import (
     JobScan,
     load_or_none,
     parse_assignments,
+    read_given_parameters,
 )
 from robotrain.config.values import DEFAULT_ORIGIN, PARAM_FLAG
 from robotrain.plugins.manager import Plugins
@@ -75,12 +76,16 @@ def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobComma
     return cls(name, help=format_help(help), context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
 
 
-class JobCommand(HelpInTwoSizes, JobCompletion):
+class JobCommand(HelpInTwoSizes, TyperCommand):
     """A command that takes a job; its options depend on the workload and platform that the arguments choose.
 
     Subclasses add options, and act on the prepared job.
     """
 
+    options: ComposedOptions
+    choice: Choice
+    is_after_dashes = False
+    """Whether the arguments end with those of the program, which TAB completes."""
     general_help = ""
     """The text of the command before a job chose its options; empty for the command itself."""
     shows_jobs_of_workload = False
@@ -279,3 +284,39 @@ class JobCommand(HelpInTwoSizes, JobCompletion):
         if workload.example_lines:
             short_paragraphs.append(format_examples(f"robotrain {self.name} {line}" for line in workload.example_lines))
         return "\n\n".join(short_paragraphs) + "\n\n".join([FULL_HELP_MARK, *more_paragraphs])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options that begin like this; before the first letter, those that help shows."""
+        completions = list(super().shell_complete(ctx, incomplete))
+        if incomplete.strip("-"):
+            return completions
+        common = {option.flags[0].partition("/")[0] for option in self.options.options if option.common}
+        return [completion for completion in completions if completion.value in common | HELP_OPTIONS]
+
+    def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
+        """Return completions of a word: a workload, or after `--` an option of its program."""
+        if not self.is_after_dashes:
+            return [name for name in plugins.list_names("workload") if name.startswith(incomplete)]
+        from robotrain.config import trainer_args
+
+        workload = load_or_none(plugins.workload, self.choice.workload)
+        parameters = read_given_parameters(self.options.given, self.choice.file)
+        return trainer_args.complete_program_options(workload, parameters, incomplete) if workload else []
+
+
+def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:
+    """Return completions of `--set`: keys, and the choices of a key that has some."""
+    from robotrain.config.names import Names
+
+    workload = load_or_none(plugins.workload, choice.workload or plugins.default_workload())
+    platform = load_or_none(plugins.platform, choice.platform)
+    key, equals, value_start = incomplete.partition("=")
+    if equals:
+        choices = Names(workload, platform).list_choices(key)
+        return [f"{key}={choice}" for choice in choices if choice.startswith(value_start)]
+    if workload and choice.file and (params := choice.file.select("params")):
+        from robotrain.config.own_parameters import extend_workload
+
+        workload = extend_workload(workload, params, platform)
+    key_names = Names(workload, platform, plugins.source_kinds())
+    return [f"{key}=" for key in key_names.list_keys() if key.startswith(incomplete)]

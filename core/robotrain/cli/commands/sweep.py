@@ -12,8 +12,7 @@ from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, 
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.help_page import format_help
-from robotrain.cli.job_command import JobCommand, make_job_command
-from robotrain.cli.job_completion import complete_override
+from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.job_request import read_request
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
