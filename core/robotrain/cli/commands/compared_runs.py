@@ -104,7 +104,8 @@ def compare_runs(
     if len(side_groups) == 1:
         way = Suggestion(shlex.join(["robotrain", "compare", *side_groups[0]]), "each is a policy")
         raise Rejected([make_problem("value-missing.second-method", way, given=side_texts[0])])
-    if repeated_text := next((run_text for run_text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
+    runs = [facts.record.run for _, facts in named_facts]
+    if repeated_text := next((run_text for run_text, facts in named_facts if runs.count(facts.record.run) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated_text)])
     if len(named_facts) == len(side_groups):
         raise_if_any(compared_evaluations.find_same_policies(named_facts))
@@ -213,10 +214,6 @@ def collect_with_results(run: str, plugins: Plugins) -> RunFacts:
     if facts.evaluation and facts.evaluation.results is None:
         facts = collect.collect_facts(run, plugins, print_message)
     return facts
-
-
-def _count_runs(named_facts: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
-    return sum(other_facts.record.run == facts.record.run for _, other_facts in named_facts)
 
 
 def _name_run(text: str, facts: RunFacts) -> str:

@@ -107,10 +107,7 @@ def _print_everywhere(
     """Print what platforms list, whichever machine submitted it. Raise Rejected if none could be asked."""
     from robotrain.cli.run_list.found_runs import list_found_runs
 
-    accept = record_filter.make_accept(plugins)
-    found_runs, answers, problems, has_more = list_found_runs(
-        plugins, record_filter.platform, everyone, max_runs, record_filter.states, accept, record_filter.find_begin()
-    )
+    found_runs, answers, problems, has_more = list_found_runs(plugins, record_filter, everyone, max_runs)
     print_problems(problems)
     if json:
         platform_rows = [answer._asdict() for answer in answers]

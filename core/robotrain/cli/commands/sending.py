@@ -108,14 +108,10 @@ class Sending:
     def check(self, platform: Platform) -> None:
         """Raise Rejected for switches that contradict each other, and for assets that cannot be made."""
         dry = ["--dry-run"] * self.dry_run + ["--assets-only"] * self.assets_only
-        other_flags = ["--wait"] * self.wait + ["--stream"] * self.stream
-        if dry and other_flags:
-            way = suggest_leaving_out(*other_flags)
-            raise Rejected(
-                [make_problem("options-conflict.no-run", way, where=dry[0], others=" and ".join(other_flags))]
-            )
-        if len(dry) > 1:
-            raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
+        others = [*dry[1:], *["--wait"] * self.wait, *["--stream"] * self.stream]
+        if dry and others:
+            way = suggest_leaving_out(*others)
+            raise Rejected([make_problem("options-conflict.no-run", way, where=dry[0], others=" and ".join(others))])
         if self.assets_only and not has_own_method(platform.engine, Uploads, "prepare"):
             raise Rejected([make_problem("feature-not-there.no-uploads", name=platform.name)])
 
