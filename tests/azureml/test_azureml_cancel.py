@@ -42,4 +42,4 @@ def test_exit_code_of_cancel(run, robotrain):
     assert (answer.exit_code, "cancel-refused" in answer.stderr, refused.times) == (1, True, 0)
     answer = robotrain("cancel", name)
     assert answer.exit_code == 0
-    assert f"{name} cancelled" in answer.stdout
+    assert f"{name}  cancelled" in answer.stdout

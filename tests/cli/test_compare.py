@@ -349,7 +349,7 @@ def test_several_trainings_of_each_are_compared_by_training(robotrain, record_ev
     four = [",".join(f"eval-{method}-{seed}" for seed in range(4)) for method in ("act", "pi0")]
     answer = robotrain("compare", *four, "--json")
     (verdict,) = answer.json["verdicts"]
-    assert verdict["sentence"].startswith("eval-pi0 is better than eval-act by 40 points (")
+    assert verdict["sentence"].startswith("eval-pi0-0…eval-pi0-3 is better than eval-act-0…eval-act-3 by 40 points (")
     assert verdict["sentence"].endswith("), 4 trainings of each, p = 0.029 (exact permutation)")
     assert [policy["trainings"] for policy in answer.json["policies"]] == [text.split(",") for text in four]
     assert (verdict["pairs"], verdict["e_value"]) == (None, None)

@@ -74,12 +74,12 @@ def submit_program(run, program: str, *more: str):
     return run("submit", "tiny", "--platform", "local", "--environment", sys.prefix, "--program", program, *more)
 
 
-def test_wait_ends_with_the_curve_and_the_checkpoint_and_the_log_has_events_as_sentences(run):
+def test_wait_ends_with_the_checkpoint_and_the_log_has_events_as_sentences(run):
     code, stdout, stderr = finish_process(submit_program(run, TRAIN, "--wait"))
     assert code == 0
     name = stdout.splitlines()[0]
     assert re.fullmatch("tiny-[0-9a-f]{8}-1", name)
-    for text in ("step 1 to 3: train/loss 1 → 0.3333", f"{name}  succeeded", "/somewhere/000003"):
+    for text in (f"{name}  succeeded", "/somewhere/000003"):
         assert text in stdout
     assert "step 3/3 (100%)" in stderr
     code, stdout, _ = finish_process(run("logs", name))
@@ -124,6 +124,6 @@ def test_ctrl_c_stops_only_the_watching(run, tmp_path, watch):
     assert code == 130
     assert f"robotrain cancel {name}" in stderr
     assert json.loads(finish_process(run("status", name, "--json"))[1])["state"] == "running"
-    assert f"{name} cancelled" in finish_process(run("cancel", name))[1]
-    assert "cancelled already" in finish_process(run("cancel", name[:8]))[1]
+    assert f"{name}  cancelled" in finish_process(run("cancel", name))[1]
+    assert "had ended already" in finish_process(run("cancel", name[:8]))[2]
     assert finish_process(run("wait", name))[0] == 5

@@ -194,7 +194,7 @@ LEFT = Checkpoint(step=400, path="/x/checkpoints/000400")
 def test_cancel_shows_the_checkpoint_and_how_to_resume(scripted, robotrain):
     scripted.run("train-1", LEFT, Published(step=400, to="models:/a/400"))
     answer = robotrain("cancel")
-    seen = ("train-1 cancelled", "/x/checkpoints/000400", "models:/a/400", "robotrain resume train-1")
+    seen = ("train-1  cancelled", "/x/checkpoints/000400", "models:/a/400", "robotrain resume train-1")
     assert (answer.exit_code, [text for text in seen if text not in answer.stdout]) == (0, [])
     check_snapshot("cli/snapshots/cancel-with-checkpoint.txt", answer.stdout)
 
@@ -223,8 +223,8 @@ def test_cancel_without_a_run_stops_the_only_one_that_goes_on_and_lists_several(
         "robotrain cancel pick": "train-1, running",
         "robotrain cancel train-3 pick": "all of them",
     }
-    assert "train-1 cancelled" in robotrain("cancel", "train-1").stdout
-    assert "train-3 cancelled" in robotrain("cancel").stdout
+    assert "train-1  cancelled" in robotrain("cancel", "train-1").stdout
+    assert "train-3  cancelled" in robotrain("cancel").stdout
 
 
 def test_failed_cancellation_does_not_stop_the_others(scripted, robotrain):
@@ -233,8 +233,8 @@ def test_failed_cancellation_does_not_stop_the_others(scripted, robotrain):
     answer = robotrain("cancel", "train-1", "train-2")
     answer.check_problems(1, "scripted-says-no")
     assert [line for line in answer.stdout.splitlines() if line.startswith("train")] == [
-        "train-1 running",
-        "train-2 cancelled",
+        "train-1  running  on scripted",
+        "train-2  cancelled  on scripted",
     ]
 
 

@@ -111,6 +111,23 @@ def test_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
     assert records.list_runs() == []
 
 
+def test_all_runs_that_a_kept_run_descends_from_stay(prune, record_old_run):
+    runs = [record_old_run("run-1", days=50)]
+    runs.append(record_old_run("run-2", days=45, sources=(runs[0].folder / "left/checkpoint",)))
+    record_old_run("run-3", days=2, sources=(runs[1].folder / "left/checkpoint/model",))
+    record_old_run("run-4", days=2, sources=(f"{record_old_run('alone-1', days=40).folder}/left/checkpoint-2",))
+    answer = prune("--older-than", "30d", "--yes")
+    assert [f"run-{number} stays: run-{number + 1} was" in answer.stderr for number in (1, 2)] == [True, True]
+    assert records.list_runs() == ["run-4", "run-3", "run-2", "run-1"]
+
+
+def test_age_of_a_run_is_from_its_end_or_from_its_submit_where_the_end_is_unknown(prune, scripted):
+    scripted.run("long-1", state="succeeded", age=40 * DAY, ended=time.time() - DAY)
+    scripted.run("unseen-1", state="succeeded", age=40 * DAY)
+    assert prune("--older-than", "30d", "--yes").exit_code == 0
+    assert records.list_runs() == ["long-1"]
+
+
 def test_of_an_adopted_run_only_the_record_goes_unless_it_is_named(prune, record_old_run):
     runs = [record_old_run(run, days=40) for run in ("anns-1", "mine-1", "base-1")]
     record_old_run("tuned-1", days=1, sources=(runs[2].folder / "left/checkpoint",))

@@ -181,13 +181,13 @@ def test_an_engine_is_asked_for_nothing_older_than_since(listing, everywhere):
 def test_options_that_do_not_go_together_are_refused(robotrain):
     for words, title in (
         (["--user", "all"], "--user has no effect without --everywhere"),
-        (["--everywhere", "--user", "ann"], "--user takes me or all, not 'ann'"),
         (["--everywhere", "--set", "lr=1"], "--set cannot be used with --everywhere"),
         (["--everywhere", "--name", "pick"], "--name cannot be used with --everywhere"),
         (["--everywhere", "--steps"], "--steps cannot be used with --everywhere"),
     ):
         answer = robotrain("runs", *words, "--json")
         assert (answer.exit_code, answer.json["problems"][0]["title"]) == (2, title)
+    robotrain("runs", "--everywhere", "--user", "ann").check_problems(2, "usage --user")
 
 
 def test_a_recorded_run_shows_its_name_and_its_end(listing, robotrain, everywhere, tmp_path):

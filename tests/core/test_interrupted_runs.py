@@ -38,7 +38,7 @@ def test_status_adopts_a_run_that_the_platform_has(submit, robotrain):
 
 def test_cancel_stops_a_run_that_the_platform_has(submit, robotrain, fake_platform):
     run = submit(TAKEN)
-    assert robotrain("cancel", run).stdout.startswith(f"{run} cancelled")
+    assert robotrain("cancel", run).stdout.startswith(f"{run}  cancelled")
     assert json.loads((fake_platform / f"{run}.json").read_text()) == {"state": "cancelled"}
 
 

@@ -12,21 +12,8 @@ from robotrain.model.run import RemovedInPart, RunRecord, RunState, Status
 from robotrain.run_folder.remote_folder import RemoteRunFolders
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.transport import Transport
-from robotrain.store import prune, records, stored_job
-from robotrain.store.prune import PruneCandidate
+from robotrain.store import records, stored_job
 from robotrain.submission import interrupted_submit
-
-NOW = 1_000_000.0
-
-
-def candidate(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] = ()) -> PruneCandidate:
-    return PruneCandidate(run=run, created=0.0, status=Status(state="succeeded", ended=ended), outputs=outputs)
-
-
-def list_removed(
-    *runs: PruneCandidate, started_from: dict[str, list[str]] | None = None, before: float | None = None
-) -> list[str]:
-    return [record.run for record in prune.plan_pruning(runs, started_from or {}, cutoff_time=before).removed]
 
 
 def record(run: str, **changes: object) -> RunRecord:
@@ -57,29 +44,6 @@ class ForgettingEngine(PlatformPlans, PlatformEngine):
 
 def make_platform(state: RunState = "succeeded") -> Platform:
     return Platform(name="forgetting", engine_class=lambda platform: ForgettingEngine(platform, state))
-
-
-def test_the_age_of_a_run_is_from_its_end():
-    runs = [
-        candidate("long-1", ended=NOW - 10),
-        candidate("short-1", ended=NOW - 100),
-        candidate("unseen-1", ended=None),
-    ]
-    assert list_removed(*runs, before=NOW - 50) == ["short-1", "unseen-1"]
-
-
-def test_all_runs_that_a_kept_run_descends_from_stay():
-    line = [candidate(f"run-{number}", outputs=(f"/runs/{number}",)) for number in (1, 2, 3)]
-    started_from = {"run-2": ["/runs/1"], "run-3": ["/runs/2"], "run-4": ["/runs/3/model"]}
-    plan = prune.plan_pruning(line, started_from, cutoff_time=None)
-    assert plan.removed == ()
-    assert "run-2" in plan.kept_reasons["run-1"]
-
-
-def test_a_folder_whose_name_begins_alike_is_another():
-    assert list_removed(candidate("a-1", outputs=("/runs/a-1",)), started_from={"b-1": ["/runs/a-10/checkpoint"]}) == [
-        "a-1"
-    ]
 
 
 def test_the_sources_of_a_run_are_read_from_its_stored_plan():

@@ -52,4 +52,4 @@ def test_exit_code_of_cancel(run, robotrain):
     run.osmo.configure(cancelling="at-once")
     answer = robotrain("cancel", name)
     assert answer.exit_code == 0
-    assert f"{name} cancelled" in answer.stdout
+    assert f"{name}  cancelled" in answer.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +27,7 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.model.platform_features import PipelineRuns
 from robotrain.nearest_name import suggest_name
-from robotrain.redaction import can_repeat, redact
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -322,9 +321,7 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
 
 
 def check_place(place: Path, flag: str, *, is_folder: bool = False) -> None:
-    """Raise Rejected if a command should not write to the place that an option names.
-
-    The folder that it is in may be made, and no folder above: that is a typing error more often than it is meant.
+    """Raise Rejected if a command cannot write to the place that an option names, because a file is in its way.
 
     :param is_folder: whether the place is a folder, to which the command writes several files.
     """
@@ -333,15 +330,6 @@ def check_place(place: Path, flag: str, *, is_folder: bool = False) -> None:
     if nearest and not nearest.is_dir():
         raise Rejected(
             [make_problem("value-invalid.folder", where=flag, given=str(folder), found=redact(str(nearest)))]
-        )
-    above = place.absolute().parent.parent
-    if not above.exists():
-        missing = [ancestor for ancestor in (above, *above.parents) if not ancestor.exists()][-1]
-        typed_above = place.parent.parent
-        way = Suggestion(f"mkdir -p {shlex.quote(str(typed_above))}", "makes it")
-        ways = [way] if can_repeat(str(place)) else []
-        raise Rejected(
-            [make_problem("folder-missing", *ways, where=flag, given=str(place), missing=redact(str(missing)))]
         )
 
 

@@ -40,7 +40,10 @@ class OwnCommand(HelpPage, TyperCommand):
 
 
 class TrainerArgsCommand(OwnCommand):
-    """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
+    """A command that takes words after `--`, options for the trainer, which it finds under AFTER_DASHES_KEY."""
+
+    after_dashes = "[-- OPTIONS...]"
+    """What the usage line has for them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the `--`."""
@@ -49,13 +52,11 @@ class TrainerArgsCommand(OwnCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
-        return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
+        return [*super().collect_usage_pieces(ctx), self.after_dashes]
 
 
 class CommandGroup(HelpPage, TyperGroup):
     """A command of commands, whose help says in a whole sentence what each of them does."""
-
-    has_commands = True
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; raise Rejected for an unknown one."""

@@ -75,7 +75,21 @@ def prepare_evaluated(
         checkpoints=_read_selection(checkpoints_value),
         model=model,
     )
-    pipeline = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
+    return prepare_train_eval(request, workload, platform, pipeline_parts, sets, problems, plugins, purpose)
+
+
+def prepare_train_eval(
+    request: Request,
+    workload: Workload,
+    platform: Platform,
+    parts: train_eval.TrainEval,
+    sets: Sequence[str],
+    problems: list[Problem],
+    plugins: Plugins,
+    purpose: Purpose,
+) -> PreparedPipeline:
+    """Return the pipeline of a training and its evaluation, with what `--set` changes of its steps. Raise Rejected."""
+    pipeline = train_eval.make_train_eval(request, workload, parts, problems)
     steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
     pipeline = replace(pipeline, steps=tuple(steps), problems=tuple(problems))
     prepared = prepare_pipeline(pipeline, platform, plugins, purpose=purpose)

@@ -85,18 +85,16 @@ def write_names(formatter: Any, title: str, names: Iterable[str]) -> None:
     formatter.write(textwrap.fill(f"{title}: {', '.join(names)}", formatter.width, break_on_hyphens=False) + "\n")
 
 
-class HelpPage:
+class WholeHelp:
+    """The part of a command that takes `--help-all`, too; of one whose help has one size, that is its help."""
+
+    def get_help_option_names(self, ctx: Any) -> list[str]:
+        """Return the spellings of the option, in the order that help shows."""
+        return [*ctx.help_option_names, HELP_ALL]
+
+
+class HelpPage(WholeHelp):
     """The part of a command that writes its help page."""
-
-    has_commands = False
-    """Whether other commands are below it, so that only its first word is its own."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; the whole help of a command whose help has one size is its help."""
-        before_dashes = args[: args.index(DASHES)] if DASHES in args else args
-        last_words = () if self.has_commands else before_dashes[-1:]
-        is_whole_help = HELP_ALL in (*before_dashes[:1], *last_words)
-        return cast("list[str]", cast("Any", super()).parse_args(ctx, ["--help"] if is_whole_help else args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the pieces of the usage line: what is required stands there bare, the rest in brackets."""
@@ -108,17 +106,13 @@ class HelpPage:
         write_sections(formatter, cast("Any", self).get_params(ctx), ctx)
 
 
-class HelpInTwoSizes:
+class HelpInTwoSizes(WholeHelp):
     """The part of a command whose `--help` shows what is common, and whose `--help-all` shows everything."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Note which help is asked for, and parse the arguments."""
         ctx.meta[HELP_ALL] = HELP_ALL in (args[: args.index(DASHES)] if DASHES in args else args)
         return cast("list[str]", cast("Any", super()).parse_args(ctx, args))
-
-    def get_help_option_names(self, ctx: Any) -> list[str]:
-        """Return the spellings of the option, in the order that help shows."""
-        return [*ctx.help_option_names, HELP_ALL]
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that shows either help."""

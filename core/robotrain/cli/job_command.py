@@ -17,9 +17,17 @@ from robotrain.cli.command_factory import (
     get_plugins,
     split_at_dashes,
 )
-from robotrain.cli.help_page import format_help
-from robotrain.cli.job_completion import JobCompletion, complete_override
-from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, WORDS_METAVAR, JobHelp
+from robotrain.cli.help_page import (
+    FULL_HELP_MARK,
+    HELP_ALL,
+    HELP_OPTIONS,
+    NO_REWRAP,
+    HelpInTwoSizes,
+    format_examples,
+    format_help,
+    write_names,
+    write_sections,
+)
 from robotrain.cli.options import (
     ORDER_KEY,
     SET_NAME,
@@ -32,12 +40,14 @@ from robotrain.cli.options import (
 )
 from robotrain.cli.output import print_platform
 from robotrain.config.selection import (
+    ARGUMENT_LAYER,
     Choice,
     JobScan,
     load_or_none,
     parse_assignments,
+    read_given_parameters,
 )
-from robotrain.config.values import PARAM_FLAG
+from robotrain.config.values import DEFAULT_ORIGIN, PARAM_FLAG
 from robotrain.plugins.manager import Plugins
 
 if TYPE_CHECKING:
@@ -45,6 +55,9 @@ if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import PreparedJob, Purpose
 
+PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
+WORDS_METAVAR = "[WORKLOAD | JOB.yaml | PROGRAM]"
+PLATFORM_PLACEHOLDER = "--platform PLATFORM"
 SET_HELP = (
     "set a value by its name in a job file: batch_size=8. Keys of platforms and inputs are platforms.NAME.KEY and"
     " sources.ROLE.KIND  [repeatable]"
@@ -63,7 +76,7 @@ def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobComma
     return cls(name, help=format_help(help), context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
 
 
-class JobCommand(JobHelp, JobCompletion):
+class JobCommand(HelpInTwoSizes, TyperCommand):
     """A command that takes a job; its options depend on the workload and platform that the arguments choose.
 
     Subclasses add options, and act on the prepared job.
@@ -71,6 +84,12 @@ class JobCommand(JobHelp, JobCompletion):
 
     options: ComposedOptions
     choice: Choice
+    is_after_dashes = False
+    """Whether the arguments end with those of the program, which TAB completes."""
+    general_help = ""
+    """The text of the command before a job chose its options; empty for the command itself."""
+    shows_jobs_of_workload = False
+    """Whether the jobs that a workload declares are examples of it."""
     saves_job = True
     """Whether it can write the job to a file."""
     purpose: "Purpose" = "explain"
@@ -214,3 +233,90 @@ class JobCommand(JobHelp, JobCompletion):
             return self.compose_own(self.choice, get_plugins(ctx)).flags
 
         return TypedJob(ctx, self.choice, self.options, values, list_own_flags)
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the text, in short help the part of it before FULL_HELP_MARK."""
+        text = self.help or ""
+        if self.choice.platform:
+            text = text.replace(PLATFORM_PLACEHOLDER, f"--platform {self.choice.platform}")
+        short_text, _, more_text = text.partition(FULL_HELP_MARK)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(short_text + more_text if ctx.meta[HELP_ALL] else short_text)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options by group; Typer's own panels would import rich."""
+        is_short = not ctx.meta[HELP_ALL]
+        common = {option.name for option in self.options.options if option.common}
+        parameters = [parameter for parameter in self.get_params(ctx) if parameter.name in common or not is_short]
+        write_sections(formatter, parameters, ctx, is_short=is_short)
+        formatter.write_paragraph()
+        if is_short:
+            if self.choice.origins[0] == DEFAULT_ORIGIN:
+                write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
+                formatter.write_text(f"`{ctx.command_path} WORKLOAD --help` shows the options of another workload.")
+            formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
+        if not self.choice.platform:
+            formatter.write_text("With --platform NAME, the options of that platform are shown too.")
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the pieces of the usage line, with what stands after `--`."""
+        pieces = super().collect_usage_pieces(ctx)
+        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
+        if workload is None:
+            return pieces
+        if self.choice.origins[0].layer == ARGUMENT_LAYER and not self.choice.file:
+            named_word = self.choice.program or workload.name
+            pieces = [named_word if piece == WORDS_METAVAR else piece for piece in pieces]
+            if workload.own_command and not self.choice.program:
+                return [*pieces, "--", "PROGRAM", "ARGS..."]
+        return [*pieces, "[-- ARGS]"] if workload.program else pieces
+
+    def choose_help(self, choice: Choice, plugins: Plugins) -> str:
+        """Return the text of its help for a choice: with what a workload does that was named, and its jobs."""
+        text = self.general_help or str(self.help)
+        workload = load_or_none(plugins.workload, choice.workload)
+        if workload is None or choice.origins[0].layer != ARGUMENT_LAYER or not self.shows_jobs_of_workload:
+            return text
+        first_paragraph, *paragraphs = text.split("\n\n")
+        more_paragraphs = [paragraph for paragraph in paragraphs if not paragraph.startswith(NO_REWRAP)]
+        short_paragraphs = [first_paragraph, f"{workload.name}: {workload.summary}."]
+        if workload.example_lines:
+            short_paragraphs.append(format_examples(f"robotrain {self.name} {line}" for line in workload.example_lines))
+        return "\n\n".join(short_paragraphs) + "\n\n".join([FULL_HELP_MARK, *more_paragraphs])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options that begin like this; before the first letter, those that help shows."""
+        completions = list(super().shell_complete(ctx, incomplete))
+        if incomplete.strip("-"):
+            return completions
+        common = {option.flags[0].partition("/")[0] for option in self.options.options if option.common}
+        return [completion for completion in completions if completion.value in common | HELP_OPTIONS]
+
+    def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
+        """Return completions of a word: a workload, or after `--` an option of its program."""
+        if not self.is_after_dashes:
+            return [name for name in plugins.list_names("workload") if name.startswith(incomplete)]
+        from robotrain.config import trainer_args
+
+        workload = load_or_none(plugins.workload, self.choice.workload)
+        parameters = read_given_parameters(self.options.given, self.choice.file)
+        return trainer_args.complete_program_options(workload, parameters, incomplete) if workload else []
+
+
+def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:
+    """Return completions of `--set`: keys, and the choices of a key that has some."""
+    from robotrain.config.names import Names
+
+    workload = load_or_none(plugins.workload, choice.workload or plugins.default_workload())
+    platform = load_or_none(plugins.platform, choice.platform)
+    key, equals, value_start = incomplete.partition("=")
+    if equals:
+        choices = Names(workload, platform).list_choices(key)
+        return [f"{key}={choice}" for choice in choices if choice.startswith(value_start)]
+    if workload and choice.file and (params := choice.file.select("params")):
+        from robotrain.config.own_parameters import extend_workload
+
+        workload = extend_workload(workload, params, platform)
+    key_names = Names(workload, platform, plugins.source_kinds())
+    return [f"{key}=" for key in key_names.list_keys() if key.startswith(incomplete)]

@@ -1,14 +1,16 @@
 """What the arguments of a command that takes a job ask for, and the job of it, checked."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+from robotrain_runtime.contract.parameter import UNSET, Parameter
 
-from robotrain.cli import line_values, usage
+from robotrain.cli import usage
 from robotrain.cli.command_factory import AFTER_DASHES_KEY, get_plugins
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
-from robotrain.cli.options import ORDER_KEY, SET_NAME, ComposedOptions
+from robotrain.cli.options import OFF_TABLE, ORDER_KEY, SET_NAME, ComposedOptions, is_flag
 from robotrain.cli.output import print_message
 from robotrain.config import assignments, job_writer, program_file
 from robotrain.config.request import Request
@@ -16,7 +18,7 @@ from robotrain.config.selection import Choice
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.trainer_args import read_after_dashes
 from robotrain.config.unknown_keys import find_unknown_tables
-from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Value
+from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, collect_problems
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -98,7 +100,7 @@ def make_request(
     """Return what the arguments ask for, and the problems of `--set`."""
     ctx, choice, options, values, list_own_flags = typed
     kinds = get_plugins(ctx).source_kinds()
-    line_layer, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), options)
+    line_layer, mistakes = read_line(values, ctx.meta.get(ORDER_KEY, []), options)
     after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
     program = None
     if choice.program:
@@ -115,9 +117,7 @@ def make_request(
         name=Value(values["name"], FLAG_NAME) if values.get("name") else None,
         unread=usage.find_unread_inputs(problems, options, workload),
     )
-    if sets := [
-        assignment for assignment in values.get(SET_NAME) or () if not line_values.is_flag(assignment, options)
-    ]:
+    if sets := [assignment for assignment in values.get(SET_NAME) or () if not is_flag(assignment, options)]:
         request, set_problems = assignments.apply_assignments(request, sets, workload, platform, kinds)
         mistakes = [*mistakes, *set_problems]
     if program:
@@ -161,3 +161,59 @@ def _load_chosen(typed: TypedJob, problems: list[Problem]) -> tuple[Workload, Pl
     if workload is None or platform is None or is_other_meant:
         raise Rejected([*problems, *files])
     return workload, platform
+
+
+def read_line(values: Mapping[str, Any], order: Sequence[str], options: ComposedOptions) -> tuple[Layer, list[Problem]]:
+    """Return what the options of a job give, and the problems of `--param`.
+
+    :param values: of all options, by their names.
+    :param order: the names of the options as they were typed.
+    """
+    line_values = dict(read_declared(values, options))
+    problems = list[Problem]()
+    if param_texts := _drop_flags(values.get("param"), options):
+        from robotrain.config import own_parameters  # costs start-up
+
+        params, problems = own_parameters.parse_params(param_texts)
+        line_values |= prefix_names("params", params)
+    if values.get("config"):
+        line_values["config"] = Value(values["config"], Origin("flag", "--config"))
+    return Layer(line_values, tuple(_read_sources(values, order, options))), problems
+
+
+def read_declared(values: Mapping[str, Any], options: ComposedOptions) -> Iterator[tuple[str, Value]]:
+    """Yield the values of declared options, as raw text by their names in a job file."""
+    for name, parameter in options.declared.items():
+        if values.get(f"{OFF_TABLE}.{name}"):
+            yield name, Value(parameter.param.off_value, Origin("flag", parameter.param.off))
+        value, flag = values.get(name), parameter.flag
+        if value is False:
+            flag = f"--no-{flag[2:]}"
+        if (raw_value := _make_raw(parameter, value, options)) is not None:
+            yield name, Value(raw_value, Origin("flag", flag))
+
+
+def _make_raw(parameter: Parameter, value: Any, options: ComposedOptions) -> Any:
+    """Return the raw value of an option: a text or a list of them; None if it is not given."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if parameter.param.form not in ("pairs", "texts"):
+        return None if is_flag(value, options) else value
+    if value and list(value) == [UNSET] and parameter.can_be_unset:
+        return UNSET
+    return _drop_flags(value, options) or None
+
+
+def _read_sources(values: Mapping[str, Any], order: Sequence[str], options: ComposedOptions) -> Iterator[SourceText]:
+    """Yield the sources in the order typed, across different flags."""
+    queues = {name: iter(values.get(name) or ()) for name in options.sources}
+    for name in order:
+        option = options.sources.get(name)
+        source_text = next(queues[name], None) if option else None
+        if option and source_text is not None:  # else its value is another option
+            origin = Origin("flag", option.flag.flag)
+            yield SourceText(option.role, option.kinds, source_text, origin, Path.cwd())
+
+
+def _drop_flags(texts: Iterable[str] | None, options: ComposedOptions) -> list[str]:
+    return [text for text in texts or () if not is_flag(text, options)]

@@ -2,8 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
@@ -12,85 +11,70 @@ from robotrain.plugins import manager
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store import name_index
 
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
 MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 JOB_FAULTS = ("configuration", "data")
 """Faults of what a job says: it would fail again with the same values."""
-PLACE_FAULTS = ("machine", "access", "disk_full", "out_of_memory")
-"""Faults of the place where it ran: an unchanged job may succeed once they are mended there."""
 
 
-def suggest_commands(record: RunRecord, status: Status, progress: Progress) -> list[tuple[str, str]]:
-    """Return the next commands and what each does, the most useful one first."""
-    run = record.run
+def suggest_commands(record: RunRecord, status: Status, progress: Progress, name: str = "") -> list[tuple[str, str]]:
+    """Return the next commands and what each does, the most useful one first.
+
+    :param name: what they call the run, if not by its identifier.
+    """
+    run = name or record.run
+    log = (f"robotrain logs --tail 40 {run}", "the end of its log")
     if not status.finished:
         verb = "run" if status.state == "running" else "start"
         return [(f"robotrain watch {run}", f"watch it {verb}"), (f"robotrain cancel {run}", "stop it")]
     if record.steps and status.state != "succeeded":
-        return _suggest_after_steps(record, progress)
+        return _suggest_after_steps(record, progress, run)
     if progress.evaluated:
-        return list(_suggest_after_evaluation(record, status, progress))
+        return list(_suggest_after_evaluation(record, status, progress, run))
     if status.state == "succeeded":
-        return list(_suggest_after_success(record, progress))
-    log = (f"robotrain logs --tail 40 {run}", "the end of its log")
-    repeat = f"robotrain resume {run}" if progress.checkpoint else f"robotrain resubmit {run}"
-    again = f"continue from step {progress.checkpoint_step}" if progress.checkpoint else "start it over"
+        is_empty = record.makes == "checkpoints" and not (record.steps or progress.has_output)
+        evaluation = "" if is_empty else make_evaluation_command(record, run)
+        return [
+            log if is_empty else (f"robotrain outputs {run}", "list its outputs"),
+            (f"robotrain report {run}", "write a page about it"),
+            *([(evaluation, "evaluate what it trained")] if evaluation else []),
+        ]
+    repeat, again = f"robotrain resubmit {run}", "start it over"
+    if progress.checkpoint:
+        repeat, again = f"robotrain resume {run}", f"continue from step {progress.checkpoint_step}"
+        if progress.step is not None and progress.step == progress.total:
+            return [log, (f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs")]
     fault = progress.outcome.fault if progress.outcome else ""
-    if progress.checkpoint and progress.step is not None and progress.step == progress.total:
-        return [log, (f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs")]
     if fault in JOB_FAULTS:
         return [log, (f"{repeat} --set KEY=VALUE", f"with another value: the same job would fail again ({fault})")]
-    if fault in PLACE_FAULTS:
-        return [log, (repeat, "once that is mended")]
-    if fault == "code":
-        return [log]
     if status.state != "failed":
         return [(repeat, again)]
-    if progress.outcome and progress.outcome.worth_a_retry:
-        return [(repeat, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"), log]
-    return [log, (repeat, again)] if progress.checkpoint else [log]
+    is_worthless = fault == "code" or not (fault or progress.checkpoint)
+    return [log] if is_worthless else [log, (repeat, again)]
 
 
-def _suggest_after_steps(record: RunRecord, progress: Progress) -> list[tuple[str, str]]:
+def _suggest_after_steps(record: RunRecord, progress: Progress, run: str) -> list[tuple[str, str]]:
     """Return the next commands for a pipeline or a sweep that has not succeeded."""
     resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
     if progress.evaluated and progress.evaluated.passed is False and not record.is_sweep:
         change = "robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE"
-        report = (f"robotrain report {record.run}", "write a page about it: episodes, plots, videos")
+        report = (f"robotrain report {run}", "write a page about it: episodes, plots, videos")
         return [report, (change, "change it: the same policy would fail again")]
-    repeat = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
-    return [repeat, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
-
-
-def _suggest_after_success(record: RunRecord, progress: Progress) -> Iterator[tuple[str, str]]:
-    """Yield the next commands for what a run left."""
-    is_empty = record.makes == "checkpoints" and not (record.steps or progress.has_output)
-    if is_empty:
-        yield f"robotrain logs --tail 40 {record.run}", "the end of its log"
-    else:
-        yield f"robotrain outputs {record.run}", "list its outputs"
-    yield f"robotrain report {record.run}", "write a page about it"
-    if not is_empty and (command_line := make_evaluation_command(record)):
-        yield command_line, "evaluate what it trained"
+    repeat = (f"robotrain {resume} {run}", f"go on: the {step}s that succeeded do not run again")
+    return [repeat, (f"robotrain logs --step {step.upper()} {run}", f"the log of a {step}")]
 
 
 def list_next_commands(record: RunRecord, status: Status, progress: Progress) -> list[tuple[str, str]]:
     """Return the next commands for people, which call the run by its name where no other run has it."""
-    name = shlex.quote(name_index.find_unique_name(record.run))
-    run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
-    return [
-        (run.sub(lambda _: name, command), reason) for command, reason in suggest_commands(record, status, progress)
-    ]
+    return suggest_commands(record, status, progress, shlex.quote(name_index.find_unique_name(record.run)))
 
 
-def _suggest_after_evaluation(record: RunRecord, status: Status, progress: Progress) -> Iterator[tuple[str, str]]:
+def _suggest_after_evaluation(
+    record: RunRecord, status: Status, progress: Progress, run: str
+) -> Iterator[tuple[str, str]]:
     """Yield the next commands once there are results; what failed after them is in the log."""
     from robotrain.store.latest_run import REGISTRABLE  # costs start-up
 
-    run = record.run
     yield f"robotrain report {run}", "write a page about it: episodes, plots, videos"
     evaluated = progress.evaluated
     has_new_policy = evaluated and evaluated.policy and not progress.registered
@@ -127,39 +111,31 @@ def describe_fault(status: Status, progress: Progress) -> str:
     return f"{outcome.fault.replace('_', ' ') or 'unknown'}: {redact_sentence(outcome.remedy)}"
 
 
-def make_evaluation_command(record: RunRecord) -> str:
-    """Return the line that evaluates a run's outputs; empty if its workload declares none for them."""
-    if not record.outputs.evaluation or record.outputs.not_evaluated_with in record.values:
-        return ""
-    words = fill_in_sources(record.outputs.evaluation, record, {"run": record.run})
-    return f"robotrain submit {words} --platform {record.platform}" if words else ""
+def make_evaluation_command(record: RunRecord, name: str = "") -> str:
+    """Return the line that evaluates a run's outputs on its data; empty if its workload declares none for them.
 
-
-def fill_in_sources(
-    template: str, record: RunRecord, values: Mapping[str, str], sources: "Sequence[JobSource] | None" = None
-) -> str:
-    """Return the words of a template with the options of a run's sources; empty if those cannot be given.
-
-    :param template: as `OutputProfile.evaluation`.
-    :param values: what else it names.
-    :param sources: the sources, if they are not those of the run.
+    :param name: what it calls the run, if not by its identifier.
     """
     from robotrain.store import stored_job  # costs start-up
 
-    options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
+    template = record.outputs.evaluation
+    if not template or record.outputs.not_evaluated_with in record.values:
+        return ""
+    options: dict[str, list[str]] = {placeholder: [] for placeholder in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:
         workload = template.partition(" ")[0]
         roles = plugins.workload(workload).roles if workload in plugins.list_names("workload") else {}
-        for source in stored_job.read_stored_sources(record.run) if sources is None else sources:
+        for source in stored_job.read_stored_sources(record.run):
             if source.role in roles and not roles[source.role].reads(source.uri):
                 continue
             optional = f"{source.role}?"
-            name = optional if optional in options else source.role
-            if f"{{{name}}}" in template and not (name == optional and source.implied):
+            placeholder = optional if optional in options else source.role
+            if f"{{{placeholder}}}" in template and not (placeholder == optional and source.implied):
                 flag = plugins.source_kind(source.kind).roles[source.role].flag
-                options.setdefault(name, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
-        options_by_name = {name: " ".join(option_texts) for name, option_texts in options.items()}
-        return template.format_map({**options_by_name, **values}).rstrip()
+                options.setdefault(placeholder, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
+        options_by_placeholder = {placeholder: " ".join(option_texts) for placeholder, option_texts in options.items()}
+        words = template.format_map({**options_by_placeholder, "run": name or record.run}).rstrip()
     except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
         return ""
+    return f"robotrain submit {words} --platform {record.platform}"

@@ -282,3 +282,11 @@ def fill_optional_values(args: Sequence[str], options: ComposedOptions, is_word:
         if bare_values.get(argument) and (following.startswith("-") or is_word(following)):
             filled_args.append(bare_values[argument])
     return filled_args
+
+
+def is_flag(text: object, options: ComposedOptions) -> bool:
+    """Whether a value is in fact a flag, because the value was forgotten. A quoted text of several words is none."""
+    if not isinstance(text, str):
+        return False
+    name = text.partition("=")[0]
+    return text in options.flags or (name.startswith("--") and len(name.split()) == 1)

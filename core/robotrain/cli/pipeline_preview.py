@@ -1,29 +1,38 @@
 """Preview of a pipeline before it is submitted: its steps, and what starts them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.platform import make_feature_error
-from robotrain.pipelines.prepare import PreparedPipeline
+from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
 
 make_problem = Messages(__file__)
 
 
-def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], native_only: bool) -> PreparedPipeline:
-    """Print the steps of a pipeline, and return it with the problems of pinning as warnings.
+def pin_and_preview(
+    prepared: PreparedPipeline,
+    *,
+    pinning: bool,
+    native_only: bool = False,
+    explain: Callable[[Problem], Problem] = lambda problem: problem,
+) -> PreparedPipeline:
+    """Pin the steps of a pipeline, print them, and return it with the problems of pinning as warnings.
 
     Raise Rejected if one of them is an error, or if `native_only` forbids that this machine starts the steps.
+
+    :param explain: returns a problem of pinning as people see it.
     """
-    all_problems = list(problems)
+    pinned, problems = pin_pipeline(prepared, pinning, print_message)
+    all_problems = [*map(explain, problems)]
     if native_only and not pinned.platform.capabilities.feature("native_dag"):
         raise make_feature_error(pinned.platform, "native_dag")
     print_problems(describe_driver(pinned))
     print_message(format_steps(pinned))
     raise_if_any(all_problems)
-    return replace(pinned, warnings=(*pinned.warnings, *all_problems))
+    return replace(pinned, warnings=(*prepared.warnings, *all_problems))
 
 
 def describe_driver(prepared: PreparedPipeline) -> list[Problem]:

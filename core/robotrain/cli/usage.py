@@ -9,8 +9,7 @@ from typing import Any
 from typer.main import get_command
 
 from robotrain.cli.command_factory import load_command
-from robotrain.cli.line_values import is_flag
-from robotrain.cli.options import OFF_TABLE, ComposedOptions, list_flags
+from robotrain.cli.options import OFF_TABLE, ComposedOptions, is_flag, list_flags
 from robotrain.command_table import COMMANDS
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import DASHES, PARAM_FLAG, SET_FLAG

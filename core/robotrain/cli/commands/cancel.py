@@ -8,9 +8,8 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_runs
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.next_commands import format_next_steps
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_text
-from robotrain.cli.watch.run_view import RunView, read_run_log
+from robotrain.cli.watch.run_view import RunView, add_listed_outputs, read_run_log
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.plugins import site
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 RUNS_HELP = "Names or beginnings of identifiers (default: the only run that has not ended)."
-REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
-"""The outputs that are printed of a stopped run."""
 
 
 def cancel(
@@ -44,7 +41,9 @@ def cancel(
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs, find)]
     _cancel_in_parallel([cancellation for cancellation in stopping if not cancellation.has_ended])
     for cancellation in stopping:
-        if not cancellation.has_ended and not cancellation.problems:
+        if cancellation.has_ended:
+            print_message(f"{cancellation.record.run} had ended already")
+        elif not cancellation.problems:
             print_problems(
                 site.notify_run_changed(get_plugins(ctx), cancellation.record, "cancelled", cancellation.after)
             )
@@ -94,7 +93,10 @@ class RunCancellation:
 
     def describe_result(self) -> tuple[dict[str, Any], str]:
         """Return the result as data, whose keys are an API, and as text."""
+        records.save_final_status(self.record.run, self.after)
         progress, _ = read_run_log(self.record, self.platform)
+        missing = add_listed_outputs(self.record, self.platform, self.after, progress)
+        view = RunView(self.record, self.platform, self.after, progress, missing=missing)
         data = {
             "run": self.record.run,
             "state": self.after.state,
@@ -102,16 +104,7 @@ class RunCancellation:
             "checkpoint": progress.checkpoint or None,
             "checkpoint_step": progress.checkpoint_step,
         }
-        lines = [f"{self.record.run} {self.after.state}" + (" already" if self.has_ended else "")]
-        records.save_final_status(self.record.run, self.after)
-        places = RunView(self.record, self.platform, self.after, progress).list_places()
-        output_lines = [f"{name:<11} {place}" for name, place in places if name in REPORTED_OUTPUTS]
-        has_saved_nothing = (
-            self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
-        )
-        lines += output_lines or ["it saved no checkpoint"] * (has_saved_nothing and not self.record.is_sweep)
-        lines += format_next_steps(self.record, self.after, progress)[:1]
-        return data, "\n  ".join(lines)
+        return data, view.format()
 
 
 def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:

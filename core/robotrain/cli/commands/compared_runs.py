@@ -104,7 +104,8 @@ def compare_runs(
     if len(side_groups) == 1:
         way = Suggestion(shlex.join(["robotrain", "compare", *side_groups[0]]), "each is a policy")
         raise Rejected([make_problem("value-missing.second-method", way, given=side_texts[0])])
-    if repeated_text := next((run_text for run_text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
+    runs = [facts.record.run for _, facts in named_facts]
+    if repeated_text := next((run_text for run_text, facts in named_facts if runs.count(facts.record.run) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated_text)])
     if len(named_facts) == len(side_groups):
         raise_if_any(compared_evaluations.find_same_policies(named_facts))
@@ -143,7 +144,7 @@ def _group_trainings(
     firsts = compared_evaluations.find_trainings(facts)
     if evaluations.conditions is None:
         raise Rejected([make_problem("not-comparable.trainings-conditions")])
-    side_names = _name_groups(side_groups)
+    side_names = [redact(group[0] if len(group) == 1 else f"{group[0]}…{group[-1]}") for group in side_groups]
     owners = [name for name, group in zip(side_names, side_groups, strict=True) for _ in group]
     for index, first_index in enumerate(firsts):
         if owners[index] != owners[first_index]:
@@ -164,21 +165,6 @@ def _group_trainings(
     ]
     sides = [ComparedSide(side=Side(name), facts=table.describe_side(episodes, Side(name))) for name in side_names]
     return episodes, sides
-
-
-def _name_groups(side_groups: Sequence[Sequence[str]]) -> list[str]:
-    """Return what to call the trainings of each group: what their names have in common, or the first and the last."""
-    common_names = [_find_beginning(group) if len(group) > 1 else group[0] for group in side_groups]
-    return [
-        redact(name if len(name) > 1 and common_names.count(name) == 1 else f"{group[0]}…{group[-1]}")
-        for name, group in zip(common_names, side_groups, strict=True)
-    ]
-
-
-def _find_beginning(run_texts: Sequence[str]) -> str:
-    """Return the letters with which all texts begin."""
-    letters = itertools.takewhile(lambda column: len({*column}) == 1, zip(*run_texts, strict=False))
-    return "".join(column[0] for column in letters).rstrip("-_.@ ")
 
 
 def _find_evaluation(run_text: str, plugins: Plugins, side_groups: Sequence[Sequence[str]]) -> RunFacts:
@@ -228,10 +214,6 @@ def collect_with_results(run: str, plugins: Plugins) -> RunFacts:
     if facts.evaluation and facts.evaluation.results is None:
         facts = collect.collect_facts(run, plugins, print_message)
     return facts
-
-
-def _count_runs(named_facts: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
-    return sum(other_facts.record.run == facts.record.run for _, other_facts in named_facts)
 
 
 def _name_run(text: str, facts: RunFacts) -> str:

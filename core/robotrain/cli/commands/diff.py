@@ -1,7 +1,6 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
 import contextlib
-import itertools
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -84,16 +83,14 @@ def _find_runs(typed_runs: Sequence[str]) -> list[str]:
             runs.append(find_run(typed_run))
     raise_if_any(problems)
     if len(typed_runs) == 1:
-        return _add_second_run(typed_runs[0], runs[0])
-    if len(run_names := list(dict.fromkeys(runs))) > 1:
-        return run_names
-    (run,) = run_names
-    earlier_run, remark = _find_run_before(typed_runs, records.read_record(run))
-    way = (f"robotrain diff {earlier_run} {run}", remark) if earlier_run else ("robotrain runs", "lists the runs")
-    raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
+        return _add_second_run(runs[0])
+    if len(run_names := list(dict.fromkeys(runs))) == 1:
+        way = ("robotrain runs", "lists the runs")
+        raise make_usage_error(f"all of them are {runs[0]}", "A run does not differ from itself.", way)
+    return run_names
 
 
-def _add_second_run(typed_run: str, run: str) -> list[str]:
+def _add_second_run(run: str) -> list[str]:
     """Return a run and the one to compare it with, the older first: the newest of its workload and program or, if it is
     that, the one before it.
 
@@ -101,28 +98,15 @@ def _add_second_run(typed_run: str, run: str) -> list[str]:
     """
     record = records.read_record(run)
     noun = f"{'sweep' if record.is_sweep else 'run'} of {record.program or record.workload}"
-    newest_run = next(_iterate_series(record), run)
-    if newest_run != run:
-        print_message(f"{run} is compared with the newest {noun}, {newest_run}")
-        return [run, newest_run]
-    earlier_run, remark = _find_run_before([typed_run], record)
-    if earlier_run:
-        print_message(f"{run} is the newest {noun}: it is compared with {remark}, {earlier_run}")
-        return [earlier_run, run]
-    page = "its trials side by side" if record.is_sweep else "a page about it"
-    ways = [(f"robotrain report {run}", page), ("robotrain runs", "lists the runs")]
-    raise make_usage_error(f"there is no {noun} beside {run} to compare it with", "", *ways)
-
-
-def _find_run_before(typed_runs: Sequence[str], record: RunRecord) -> tuple[str, str]:
-    """Return the run before one, of its name or else of its series, and what it is; empty texts without any."""
-    run = record.run
-    named_runs = (name for typed_run in typed_runs for name in name_index.find_named_runs(typed_run))
-    if same_name := next((named_run for named_run in named_runs if named_run != run), ""):
-        return same_name, "the one of this name before it"
-    not_newer = itertools.dropwhile(lambda other: other != run, _iterate_series(record))
-    earlier_run = next((other for other in not_newer if other != run), "")
-    return earlier_run, "the one before it" if earlier_run else ""
+    series = [*_iterate_series(record)]
+    if series[0] != run:
+        print_message(f"{run} is compared with the newest {noun}, {series[0]}")
+        return [run, series[0]]
+    if len(series) > 1:
+        print_message(f"{run} is the newest {noun}: it is compared with the one before it, {series[1]}")
+        return [series[1], run]
+    way = ("robotrain runs", "lists the runs")
+    raise make_usage_error(f"there is no {noun} beside {run} to compare it with", "", way)
 
 
 def _iterate_series(record: RunRecord) -> Iterator[str]:

@@ -115,25 +115,16 @@ def _format_finding(finding: HealthResult, name: str, name_width: int) -> Iterat
 
 
 def summarize_results(results: Sequence[CheckResult], platform: str) -> str:
-    """Return how many checks failed, and submits to which platforms would fail."""
+    """Return how many checks failed, and what gave no answer."""
     failed_count = sum(result.state == "fail" for result in results if not result.is_overdue)
-    warnings = sum(finding.state == "warn" for result in results for finding in result.findings)
-    to = f" to {platform}" if platform else ""
-    failed_platforms = {result.platform: None for result in results if result.state == "fail"}
-    if failed_count and "" not in failed_platforms:
-        to = f" to {' or '.join(failed_platforms)}"
-    silent_checks = _list_silent(results)
-    silence_note = f"not everything was checked: no answer of {', '.join(silent_checks)}"
-    if failed_count:
-        summary = f"{failed_count} of {len(results)} checks failed: a submit{to} would fail" + (
-            f"; {silence_note}" * bool(silent_checks)
-        )
-    elif silent_checks:
-        summary = silence_note
-    else:
-        summary = f"found nothing that would stop a submit{to}"
-        summary += f"; {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
-    return summary
+    warning_count = sum(finding.state == "warn" for result in results for finding in result.findings)
+    parts = [f"{failed_count} of {len(results)} checks failed"] if failed_count else []
+    if silent_checks := _list_silent(results):
+        parts.append(f"not everything was checked: no answer of {', '.join(silent_checks)}")
+    if not parts:
+        parts.append(f"found nothing that would stop a submit{f' to {platform}' if platform else ''}")
+        parts += [f"{warning_count} warning{'' if warning_count == 1 else 's'}"] if warning_count else []
+    return "; ".join(parts)
 
 
 app = make_app(doctor)

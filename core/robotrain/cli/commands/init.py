@@ -4,9 +4,8 @@ import dataclasses
 import json as json_format
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -16,12 +15,14 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
+from robotrain.config.job_schema import make_job_schema
 from robotrain.config.values import Origin
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
 from robotrain.nearest_name import suggest_name
+from robotrain.pipelines.pipeline_schema import make_pipeline_schema
 from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -190,7 +191,7 @@ def make_files(
     files = {
         JOB_FILE: starter_files.format_job_file(workload, inputs, kinds, submit_line, JOB_SCHEMA_FILE).encode(),
         PROJECT_FILE: starter_files.format_project_file(default, platforms, settings).encode(),
-        JOB_SCHEMA_FILE: _make_schema(plugins, "robotrain.config.job_schema:make_job_schema"),
+        JOB_SCHEMA_FILE: _dump_schema(make_job_schema, plugins),
     }
     if with_pipeline:
         evaluation = find_evaluation(workload.name, plugins)
@@ -203,7 +204,7 @@ def make_files(
             format_submit_line(PIPELINE_FILE, line_platform),
         )
         files[PIPELINE_FILE] = pipeline_text.encode()
-        files[PIPELINE_SCHEMA_FILE] = _make_schema(plugins, "robotrain.pipelines.pipeline_schema:make_pipeline_schema")
+        files[PIPELINE_SCHEMA_FILE] = _dump_schema(make_pipeline_schema, plugins)
     return files, {
         "workload": workload.name,
         "inputs": [
@@ -253,8 +254,8 @@ def _find_settings(platforms: Mapping[str, Platform], chosen_platform: str) -> d
     return {name: settings for name, settings in settings_by_platform.items() if settings}
 
 
-def _make_schema(plugins: Plugins, function: str) -> bytes:
-    schema = resolve_name(function)(
+def _dump_schema(make_schema: Callable[..., Any], plugins: Plugins) -> bytes:
+    schema = make_schema(
         plugins.workloads().values(), plugins.platforms().values(), plugins.source_kinds(), plugins.default_workload()
     )
     return (json_format.dumps(schema, indent=1) + "\n").encode()
@@ -265,20 +266,17 @@ def _find_files_to_keep(target: Path, files: Files, with_pipeline: bool, force: 
 
     Raise Rejected for others that exist.
     """
+    kept_names = [JOB_FILE, PROJECT_FILE] if with_pipeline else []
+    kept_names += [] if force else [JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE]
     existing_files = [name for name in files if os.path.lexists(target / name)]
-    files_to_keep = [name for name in existing_files if name in ((JOB_FILE, PROJECT_FILE) if with_pipeline else ())]
+    files_to_keep = [name for name in existing_files if name in kept_names]
     nearest = next(ancestor for ancestor in (target.absolute(), *target.absolute().parents) if ancestor.is_dir())
     if PROJECT_FILE in files and PROJECT_FILE not in existing_files and find_project_file(nearest):
         files_to_keep.append(PROJECT_FILE)  # that of a folder above
-    if force:
-        return files_to_keep
-    files_to_keep += [name for name in existing_files if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
-    if refused_files := [name for name in existing_files if name not in files_to_keep]:
-        paths = [os.path.normpath(target / name) for name in refused_files]
-        if len(paths) == 1:
-            raise Rejected([make_problem("file-in-use.job-file", where=paths[0])])
-        shown_paths = ", ".join(paths[:MAX_SHOWN]) + (", …" if len(paths) > MAX_SHOWN else "")
-        raise Rejected([make_problem("file-in-use.job-files", where=shown_paths, count=len(paths))])
+    refused_files = [os.path.normpath(target / name) for name in existing_files if name not in files_to_keep]
+    if refused_files and not force:
+        where = ", ".join(refused_files[:MAX_SHOWN]) + (", …" if len(refused_files) > MAX_SHOWN else "")
+        raise Rejected([make_problem("file-in-use", where=where)])
     return files_to_keep
 
 

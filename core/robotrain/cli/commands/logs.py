@@ -1,7 +1,6 @@
 """`robotrain logs`: print or follow the log of a run."""
 
 import dataclasses
-import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -12,10 +11,11 @@ from robotrain_runtime.contract import event
 
 from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, make_usage_error, open_step
 from robotrain.cli.command_factory import make_app
+from robotrain.cli.commands import watch
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.printer import LineFormat, LogPrinter, format_json_line, format_line, is_end
-from robotrain.errors import EXIT_INTERRUPTED, Rejected
+from robotrain.errors import Rejected
 from robotrain.model.reference import STEP_KEY
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ def logs(
     """
     if raw and json:
         raise make_usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
-    gc.enable()  # following may take days
     record, platform = open_step(ctx, run, step, wait=follow)
     if task:
         record = _select_task(record, task)
@@ -127,14 +126,7 @@ def _read_last_lines(
 def _follow_log(record: Any, platform: "Platform", tail_count: int | None, line_format: "LineFormat") -> None:
     printer = LogPrinter(print_result_line, line_format)
     follower = RunFollower([(record, platform)], printer, tail=tail_count)
-    try:
-        with printer, follower:
-            follower.wait_until_over(should_stop=printer.reader_gone.is_set)
-    except KeyboardInterrupt:
-        print_message(f"\nstopped following; {record.run} continues")
-        print_message(f"  robotrain logs -f {record.run}   follow again")
-        print_message(f"  robotrain cancel {record.run}    stop it")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    watch.follow(follower, printer, "logs -f", lambda: follower.wait_until_over(should_stop=printer.reader_gone.is_set))
     (followed_run,) = follower.runs
     if followed_run.failure:
         raise followed_run.failure

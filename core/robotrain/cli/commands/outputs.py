@@ -25,7 +25,6 @@ from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
-from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import code_changes, code_folder, run_log, stored_job, written_files
@@ -68,10 +67,8 @@ def outputs(
         # an empty list would look like success
         raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status, record, platform))])
     chosen_outputs = _select_outputs(run_outputs, checkpoint, record)
-    has_checkpoint = any(output.kind == "checkpoint" for output in run_outputs)
-    if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
-        reason = _explain_no_outputs(platform.engine.status(record.reference), record, platform)
-        print_message(f"there is no checkpoint among them: {reason}")
+    if record.makes == "checkpoints" and not any(output.kind == "checkpoint" for output in run_outputs):
+        print_message("there is no checkpoint among them")
     downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
     if to:
         _leave_out_of_code(record, to, downloaded)
@@ -127,16 +124,6 @@ def select_checkpoints(
     return _select_outputs(run_outputs, checkpoint or "all", record, flag, takes_last=takes_last)
 
 
-def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
-    """Return whether a run reported scores: a program of the user's own may evaluate, and save no checkpoint."""
-    return _read_progress(record, platform).evaluated is not None
-
-
-def _read_progress(record: RunRecord, platform: Platform) -> Progress:
-    """Return what the log of a run tells; nothing if it cannot be read."""
-    return run_log.read_run_log(record, platform, on_error=lambda error: None)[0]
-
-
 def _select_outputs(
     run_outputs: Sequence[Output],
     checkpoint: str,
@@ -169,21 +156,10 @@ def _select_outputs(
     return selected_outputs
 
 
-STATE_SENTENCES = {
-    "pending": "It has not started yet",
-    "running": "It is running and has not saved any yet",
-    "succeeded": "It succeeded, but saved nothing",
-    "failed": "It failed",
-    "cancelled": "It was cancelled",
-}
-
-
 def _explain_no_outputs(status: Status, record: RunRecord, platform: Platform) -> str:
-    if status.finished and _read_progress(record, platform).has_output:
-        reason = "What it saved is no longer there"
-    else:
-        reason = STATE_SENTENCES.get(status.state, f"It was {status.state}")
-    return f"{reason}{': ' + status.reason if status.reason else ''}."
+    if status.finished and run_log.read_run_log(record, platform, on_error=lambda error: None)[0].has_output:
+        return "What it saved is no longer there."
+    return f"It has saved nothing: its state is {status.state}{': ' + status.reason if status.reason else ''}."
 
 
 def _dump_output(output: Output, paths: dict[str, Path]) -> dict[str, Any]:
@@ -277,13 +253,12 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
 
 def _find_existing(target_paths: Sequence[Path]) -> Iterator[Problem]:
     existing_paths = [*filter(os.path.lexists, target_paths)]
-    if len(existing_paths) == 1:
-        yield make_problem("output-exists.single", given=str(existing_paths[0]))
-    elif existing_paths:
-        count = f"{len(existing_paths)} of the {len(target_paths)} outputs"
+    if existing_paths:
         shown_paths = ", ".join(redact(str(path)) for path in existing_paths[:MAX_SHOWN])
         more = f" and {len(existing_paths) - MAX_SHOWN} more" if len(existing_paths) > MAX_SHOWN else ""
-        yield make_problem("output-exists.several", count=count, paths=f"{shown_paths}{more}")
+        yield make_problem(
+            "output-exists", count=len(existing_paths), total=len(target_paths), paths=f"{shown_paths}{more}"
+        )
 
 
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ from robotrain.cli.arguments import (
 )
 from robotrain.cli.command_factory import OwnCommand, TrainerArgsCommand, get_plugins, make_plain_app
 from robotrain.cli.commands.explain import print_pipeline_values
-from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
+from robotrain.cli.commands.render import show_plan
 from robotrain.cli.commands.sending import Sending, finish_submission, send_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
@@ -37,10 +37,8 @@ from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missi
 from robotrain.cli.output import (
     print_json,
     print_message,
-    print_other_views,
     print_platform,
     print_problems,
-    print_result,
 )
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
@@ -48,9 +46,8 @@ from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
 from robotrain.pipelines.pipeline_schema import make_pipeline_schema
-from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
+from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.resume import continue_pipeline
-from robotrain.store import plans
 from robotrain.submission.prepare import Purpose
 from robotrain.submission.run_sender import Submission
 
@@ -91,16 +88,7 @@ def render(
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [], purpose="render")
     print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
-    rendered_plan = prepared.render(1)
-    if to:
-        check_folder_is_free(Path(to))
-        plans.write_plan_folder(rendered_plan, Path(to))
-        print_message(f"wrote the plan of {rendered_plan.plan.run} to {to} ({len(rendered_plan.plan.files)} files)")
-    if json:
-        print_json(dump_plan(rendered_plan.plan))
-    else:
-        print_result(str(Path(to) / rendered_plan.plan.spec) if to else format_plan(rendered_plan.plan))
-        print_other_views("render")
+    show_plan(ctx, prepared.render(1), to, json)
 
 
 def explain(
@@ -146,7 +134,7 @@ def submit(
     Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [], purpose="submit")
-    ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin, print_message), native_only)
+    ready = pipeline_preview.pin_and_preview(prepared, pinning=not no_pin, native_only=native_only)
     send_job(ctx, ready, Sending.read(ctx.params, no_pin=True))
 
 

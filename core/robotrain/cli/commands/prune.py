@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -35,11 +35,11 @@ from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, 
 from robotrain.errors import Rejected, Stage, raise_if_any
 from robotrain.model import amounts
 from robotrain.model.amounts import format_age
+from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, records, scratch, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
-from robotrain.store.prune import PruneCandidate, plan_pruning, select_old_runs
 from robotrain.submission import interrupted_submit
 
 TIME_HELP = "Runs that ended this long ago: 30d, 12h."
@@ -71,47 +71,22 @@ def prune(
 
     robotrain prune --cache --unused 30d
     """
-    states = run_filter.parse_states(state)
-    of_runs = {"RUN": run, "--older-than": older_than, "--keep": keep is not None, "--state": state}
-    of_runs["--platform"] = platform
-    of_cache = {"--unused": unused, "--limit": limit}
-    for flag, is_given in (of_runs if cache else of_cache).items():
-        if is_given and cache:
-            raise arguments.make_usage_error(
-                f"{flag} cannot be used with --cache",
-                "It chooses runs, and --unused and --limit do cached data.",
-            )
-        if is_given:
-            raise arguments.make_usage_error(f"{flag} has no effect without --cache", "It is about the cache.")
+    states, plugins = run_filter.parse_states(state), get_plugins(ctx)
+    choosing = {"--older-than": older_than, "--keep": keep is not None, "--state": state, "--platform": platform}
+    run_flags = [flag for flag, is_given in choosing.items() if is_given]
+    cache_flags = [flag for flag, is_given in {"--unused": unused, "--limit": limit}.items() if is_given]
+    if cache and (run or run_flags):
+        reason = "It chooses runs, and --unused and --limit do cached data."
+        raise arguments.make_usage_error(f"{'RUN' if run else run_flags[0]} cannot be used with --cache", reason)
+    if cache_flags and not cache:
+        raise arguments.make_usage_error(f"{cache_flags[0]} has no effect without --cache", "It is about the cache.")
     if not dry_run and (count := scratch.remove_scratch()):
         print_message(f"removed {count} temporary file{'' if count == 1 else 's'} of interrupted commands")
     if cache:
-        prune_cache(unused, limit, yes, json, dry_run)
-        return
-    raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
-    _prune_runs(get_plugins(ctx), run, older_than, keep, states, platform, yes, json, dry_run)
-
-
-def _prune_runs(
-    plugins: Plugins,
-    run: str,
-    older_than: str,
-    keep: int | None,
-    states: Sequence[str],
-    platform: str,
-    yes: bool,
-    json: bool,
-    dry_run: bool,
-) -> None:
-    """Show the run or the old runs to remove and their sizes, and remove them after confirmation."""
+        return prune_cache(unused, limit, yes, json, dry_run)
+    raise_if_any(list(run_filter.find_unknown_names(plugins, platform)))
     if run:
-        selecting_flags = {
-            "--older-than": older_than,
-            "--keep": keep is not None,
-            "--state": bool(states),
-            "--platform": platform,
-        }
-        run = _find_named_run(run, [flag for flag, is_given in selecting_flags.items() if is_given])
+        run = _find_named_run(run, run_flags)
     span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")
     if span is None and keep is None and not run:
         raise arguments.make_usage_error(
@@ -122,22 +97,28 @@ def _prune_runs(
             ("robotrain prune --keep 20", "all but the newest 20"),
             ("robotrain prune --cache", "what no run uses of the cached environments and data"),
         )
+    read_candidates, unreadable = _read_candidates(run, platform)
     cutoff_time = None if span is None else time.time() - span
-    candidates = PruneCandidates(plugins, cutoff_time, keep, states, platform, run)
-    sizes = candidates.measure_sizes()
+    candidates = _select_candidates(read_candidates, states, keep or 0, cutoff_time, plugins)
+    selected = [candidate for candidate in candidates if not candidate.reason]
+    staying = {candidate.run: candidate.reason for candidate in candidates if candidate.reason}
+    if not (platform or states):
+        staying |= unreadable
     if not json:
-        _print_candidates(candidates, sizes, run)
-    selected_runs = candidates.plan.removed
+        _print_candidates(selected, staying, run)
     if dry_run:
         print_message("dry run: nothing was removed")
-    remove = bool(selected_runs) and not dry_run and arguments.confirm_removal(_count_runs(len(selected_runs)), yes)
-    freed_by_run, in_part = candidates.remove_runs() if remove else ({}, [])
+    remove = bool(selected) and not dry_run and arguments.confirm_removal(_count_runs(len(selected)), yes)
+    if remove:
+        for candidate in selected:
+            _remove_run(candidate, plugins)
+    removed = [candidate for candidate in selected if candidate.is_removed]
     if json:
-        print_json(_dump_prune(candidates, sizes, freed_by_run, in_part))
+        print_json(_dump_candidates(selected, staying))
     elif remove:
-        freed_size = amounts.format_size(sum(size or 0 for size in freed_by_run.values()))
-        print_result(f"{_count_runs(len(freed_by_run))} removed, {freed_size} freed")
-    if (remove and len(freed_by_run) < len(selected_runs)) or (run and not selected_runs):
+        freed_size = amounts.format_size(sum(candidate.freed or 0 for candidate in removed))
+        print_result(f"{_count_runs(len(removed))} removed, {freed_size} freed")
+    if (remove and len(removed) < len(selected)) or (run and not selected):
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
@@ -158,16 +139,13 @@ def _describe_namesake(run: str) -> str:
 def _find_named_run(text: str, flags: Sequence[str]) -> str:
     """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
     run = name_index.find_run(text)
+    way = f"robotrain prune {run}", "removes this run only"
     if text not in NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
-        way = f"robotrain prune {run}", "removes this run"
-        raise arguments.make_usage_error(
-            f"{text} is not the whole name of a run", "What is removed is named in full.", way
-        )
+        reason = "What is removed is named in full."
+        raise arguments.make_usage_error(f"{text} is not the whole name of a run", reason, way)
     if flags:
-        way = f"robotrain prune {run}", "removes this run only"
-        raise arguments.make_usage_error(
-            f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way
-        )
+        reason = "The run is named already."
+        raise arguments.make_usage_error(f"{flags[0]} cannot be used with a run to remove", reason, way)
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
         ways = [(f"robotrain prune {namesake}", _describe_namesake(namesake)) for namesake in namesakes[:MAX_NAMESAKES]]
         raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
@@ -182,190 +160,208 @@ def _count_runs(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
 
 
-class PruneCandidates:
-    """The selected runs, their states, and which of them are removed."""
+@dataclass
+class PruneCandidate:
+    """A run that is removed, unless there is a reason why it stays."""
 
-    def __init__(
-        self,
-        plugins: Plugins,
-        before: float | None,
-        keep: int | None,
-        states: Sequence[str],
-        platform: str,
-        only: str,
-    ) -> None:
-        self._plugins = plugins
-        self._named = only
-        self.records: dict[str, RunRecord] = {}
-        self._unreadable: dict[str, str] = {}
-        run_names = [only] if only else records.iterate_runs(with_steps=False)
-        runs = [run for run in run_names if self._read_record(run, platform)]
-        candidates_by_run: dict[str, PruneCandidate] = {}
-        if states:  # all are asked, to count the newest in these states
-            candidates_by_run = self._query_statuses(runs)
-            runs = [run for run in runs if _format_state(candidates_by_run[run]) in states]
-        created = {run: record.created for run, record in self.records.items()}
-        runs = select_old_runs(runs, created, cutoff_time=before, keep=keep or 0)
-        candidates_by_run = candidates_by_run or self._query_statuses(runs)
-        candidates = [candidates_by_run[run] for run in runs]
-        self.plan = plan_pruning(candidates, {}, cutoff_time=before)
-        if self.plan.removed:
-            finished = [
-                candidate.run
-                for candidate in self.plan.removed
-                if not (candidate.interrupted or self._keeps_outputs(candidate.run))
-            ]
-            outputs = self._query_platforms(
-                finished,
-                lambda record, platform: tuple(output.uri for output in platform.engine.outputs(record.reference)),
-            )
-            candidates = [_add_outputs(candidate, outputs.get(candidate.run)) for candidate in candidates]
-            removed_runs = {candidate.run for candidate in self.plan.removed}
-            used_sources = {
-                run: [source.uri for source in stored_job.read_stored_sources(run)]
-                for run in records.list_runs()
-                if not (records.is_step(run) and records.read_record(run).pipeline in removed_runs)
-            }
-            self.plan = plan_pruning(candidates, used_sources, cutoff_time=before)
+    run: str
+    record: RunRecord
+    keeps_outputs: bool = False
+    """Whether only its record goes: a run that was adopted is another machine's, unless it is named. Of a run that
+    another user submitted the platform keeps the outputs even then.
+    """
+    reason: str = ""
+    """Why it stays."""
+    status: Status | None = None
+    is_gone: bool = False
+    """Whether the platform no longer knows it."""
+    is_interrupted: bool = False
+    """Whether its submit was interrupted."""
+    outputs: tuple[str, ...] = ()
+    """The addresses of its outputs."""
+    size: int | None = None
+    """The bytes that its removal frees; None where the platform keeps its outputs or does not answer."""
+    is_removed: bool = False
+    is_removed_in_part: bool = False
+    freed: int | None = None
 
-    def measure_sizes(self) -> dict[str, int | None]:
-        """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
-        answers = self._query_platforms(
-            [
-                candidate.run
-                for candidate in self.plan.removed
-                if not (candidate.gone or self._keeps_outputs(candidate.run))
-            ],
-            lambda record, platform: platform.engine.remove_outputs(record.reference, dry_run=True),
-        )
-        sizes = {
-            candidate.run: answers.get(candidate.run, 0 if candidate.gone else None) for candidate in self.plan.removed
-        }
-        return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
+    @property
+    def end_time(self) -> float:
+        """Seconds since the epoch; the time of the submit if the end is unknown."""
+        return (self.status.ended if self.status else None) or self.record.created
 
-    def remove_runs(self) -> tuple[dict[str, int | None], list[str]]:
-        """Remove the runs; return the bytes that each freed, without those that stay, and those removed in part."""
-        freed_by_run: dict[str, int | None] = {}
-        in_part: list[str] = []
-        for candidate in self.plan.removed:
-            record = self.records[candidate.run]
-            try:
-                platform, keeps = self._plugins.platform_of(record), self._keeps_outputs(candidate.run)
-                freed_by_run[candidate.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
-                print_message(f"removed {candidate.run}")
-            except RemovedInPart as error:
-                in_part.append(candidate.run)
-                print_message(f"{candidate.run} was removed in part:")
-                print_problems(error.problems)
-            except Rejected as error:
-                print_message(f"{candidate.run} was not removed: {describe_exception(error)}")
-        return freed_by_run, in_part
+    @property
+    def state(self) -> str:
+        """How it ended, as far as that is known."""
+        if self.is_interrupted:
+            return "interrupted"
+        return "gone" if self.is_gone else self.status.state if self.status else "unknown"
 
-    def _keeps_outputs(self, run: str) -> bool:
-        """Return whether only the record of a run goes: one that was adopted is another machine's, unless it is named.
 
-        Of a run that another user submitted the platform keeps the outputs even then.
-        """
-        return self.records[run].is_adopted and run != self._named
-
-    def _read_record(self, run: str, platform: str) -> bool:
-        """Read a run's record; return whether the run is on the selected platform."""
+def _read_candidates(run: str, platform: str) -> tuple[list[PruneCandidate], dict[str, str]]:
+    """Return the named run, or all on a platform, newest first, and why records cannot be read."""
+    candidates, unreadable = list[PruneCandidate](), {}
+    for name in [run] if run else records.iterate_runs(with_steps=False):
         try:
-            self.records[run] = records.read_record(run)
+            record = records.read_record(name)
         except Rejected as rejected:
-            self._unreadable[run] = str(rejected)
-            return not platform
-        return platform in ("", self.records[run].platform)
+            unreadable[name] = str(rejected)
+            continue
+        if platform in ("", record.platform):
+            candidates.append(PruneCandidate(name, record, keeps_outputs=record.is_adopted and name != run))
+    return candidates, unreadable
 
-    def _query_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
-        recorded_runs = [run for run in runs if run in self.records]
-        sent_runs = [run for run in recorded_runs if self.records[run].phase == "sent"]
-        answers = self._query_platforms(
-            [run for run in recorded_runs if run not in sent_runs], interrupted_submit.is_certainly_gone
-        )
-        answers |= zip(sent_runs, query_statuses([self.records[run] for run in sent_runs], self._plugins), strict=True)
-        return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
-    def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
-        if run not in self.records:
-            return PruneCandidate(run=run, created=0.0, reason=self._unreadable[run])
-        created = self.records[run].created
-        if self.records[run].phase == "sending":
-            if name_lock.is_being_submitted(run):
-                return PruneCandidate(run=run, created=created, reason="it is being submitted now")
-            if answer is True:  # it left no run
-                return PruneCandidate(run=run, created=created, gone=True, interrupted=True)
-            reason = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
-            return PruneCandidate(run=run, created=created, reason=reason, interrupted=True)
+def _select_candidates(
+    candidates: list[PruneCandidate], states: Sequence[str], keep: int, cutoff_time: float | None, plugins: Plugins
+) -> list[PruneCandidate]:
+    """Return the runs that are old enough: those without a reason to stay are removed."""
+    if states:  # all are asked, to count the newest in these states
+        _ask_states(candidates, plugins)
+        candidates = [candidate for candidate in candidates if candidate.state in states]
+    candidates = [
+        candidate for candidate in candidates[keep:] if cutoff_time is None or candidate.record.created < cutoff_time
+    ]
+    if not states:
+        _ask_states(candidates, plugins)
+    candidates = [
+        candidate
+        for candidate in candidates
+        if cutoff_time is None or candidate.reason or candidate.is_gone or candidate.end_time < cutoff_time
+    ]
+    ended = [candidate for candidate in candidates if not (candidate.is_interrupted or candidate.keeps_outputs)]
+    for candidate, outputs in _ask_platforms(ended, plugins, _list_addresses):
+        if not isinstance(outputs, FailedQuery):
+            candidate.outputs = outputs
+        elif not outputs.gone:  # another run may have started from them
+            candidate.reason = f"its outputs are unknown: {outputs.why}"
+    _keep_needed_runs(candidates)
+    for candidate in candidates:
+        candidate.size = 0 if candidate.is_gone else None
+    measured = [candidate for candidate in candidates if not (candidate.is_gone or candidate.keeps_outputs)]
+    for candidate, size in _ask_platforms(measured, plugins, _measure_size):
+        candidate.size = size if isinstance(size, int) else None
+    return candidates
+
+
+def _ask_platforms(
+    candidates: Sequence[PruneCandidate], plugins: Plugins, question: PlatformQuery
+) -> list[tuple[PruneCandidate, Any]]:
+    """Return the answers about the runs that have no reason to stay."""
+    asked = [candidate for candidate in candidates if not candidate.reason]
+    answers = query_platforms([candidate.record for candidate in asked], plugins, question)
+    return [*zip(asked, answers, strict=True)]
+
+
+def _list_addresses(record: RunRecord, platform: Platform) -> tuple[str, ...]:
+    return tuple(output.uri for output in platform.engine.outputs(record.reference))
+
+
+def _measure_size(record: RunRecord, platform: Platform) -> int | None:
+    return platform.engine.remove_outputs(record.reference, dry_run=True)
+
+
+def _ask_states(candidates: Sequence[PruneCandidate], plugins: Plugins) -> None:
+    """Ask platforms whether runs have ended; those that are not known to have ended stay."""
+    sent = [candidate for candidate in candidates if candidate.record.phase == "sent"]
+    answers = query_statuses([candidate.record for candidate in sent], plugins)
+    for candidate, answer in zip(sent, answers, strict=True):
         if isinstance(answer, Status):
-            return PruneCandidate(run=run, created=created, status=answer)
-        if not isinstance(answer, FailedQuery):
-            answer = FailedQuery("its platform returned no status")
-        return PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
+            candidate.status = answer
+            candidate.reason = "" if answer.finished else f"it is {answer.state}"
+        elif isinstance(answer, FailedQuery):
+            candidate.is_gone, candidate.reason = answer.gone, "" if answer.gone else answer.why
+        else:
+            candidate.reason = "its platform returned no status"
+    for candidate in candidates:
+        if candidate.record.phase == "sending":
+            candidate.is_interrupted = not name_lock.is_being_submitted(candidate.run)
+            candidate.reason = "" if candidate.is_interrupted else "it is being submitted now"
+    interrupted = [candidate for candidate in candidates if candidate.is_interrupted]
+    for candidate, answer in _ask_platforms(interrupted, plugins, interrupted_submit.is_certainly_gone):
+        candidate.is_gone = answer is True  # it left no run
+        if not candidate.is_gone:
+            is_silent = isinstance(answer, FailedQuery)
+            candidate.reason = answer.why if is_silent else describe_interrupted(candidate.run)
 
-    def _query_platforms(self, runs: Sequence[str], question: PlatformQuery) -> dict[str, Any]:
-        return dict(
-            zip(runs, query_platforms([self.records[run] for run in runs], self._plugins, question), strict=True)
+
+def _keep_needed_runs(candidates: Sequence[PruneCandidate]) -> None:
+    """Give a reason to stay to each run that a remaining run was started from, also as a step of a pipeline."""
+    sources = [
+        (records.read_record(run).pipeline if records.is_step(run) else run, source.uri)
+        for run in records.list_runs()
+        for source in stored_job.read_stored_sources(run)
+    ]
+    removed = {candidate.run: candidate for candidate in candidates if not candidate.reason}
+    while users := {  # each run that stays may need another one
+        run: user
+        for run, candidate in removed.items()
+        for user, uri in sources
+        if user not in removed and any(_overlaps(uri, output) for output in candidate.outputs)
+    }:
+        for run, user in users.items():
+            removed.pop(run).reason = f"{user} was started from it"
+
+
+def _overlaps(uri: str, output: str) -> bool:
+    """Return whether two addresses are equal, or one is below the other."""
+    uri, output = f"{uri.rstrip('/')}/", f"{output.rstrip('/')}/"
+    return uri.startswith(output) or output.startswith(uri)
+
+
+def _remove_run(candidate: PruneCandidate, plugins: Plugins) -> None:
+    """Remove a run, and print what became of it."""
+    try:
+        platform = plugins.platform_of(candidate.record)
+        candidate.freed = interrupted_submit.remove_run(
+            candidate.record, platform, keeps_outputs=candidate.keeps_outputs
         )
+        candidate.is_removed = True
+        print_message(f"removed {candidate.run}")
+    except RemovedInPart as error:
+        candidate.is_removed_in_part = True
+        print_message(f"{candidate.run} was removed in part:")
+        print_problems(error.problems)
+    except Rejected as error:
+        print_message(f"{candidate.run} was not removed: {describe_exception(error)}")
 
 
-def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:
-    """Add a run's outputs; where they are unknown, the run stays, since another may have started from them."""
-    if isinstance(outputs, FailedQuery) and not outputs.gone:
-        return replace(candidate, status=None, reason=f"its outputs are unknown: {outputs.why}")
-    return replace(candidate, outputs=outputs if isinstance(outputs, tuple) else ())
-
-
-def _format_state(candidate: PruneCandidate) -> str:
-    if candidate.interrupted:
-        return "interrupted"
-    return "gone" if candidate.gone else candidate.status.state if candidate.status else "unknown"
-
-
-def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None], named_run: str) -> None:
-    selected_runs, now = candidates.plan.removed, time.time()
-    if selected_runs:
+def _print_candidates(selected: Sequence[PruneCandidate], staying: Mapping[str, str], named_run: str) -> None:
+    now = time.time()
+    if selected:
         rows = [("NAME", "RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
-        for candidate in selected_runs:
-            bytes = sizes[candidate.run]
+        for candidate in selected:
             age = amounts.format_age(now - candidate.end_time)
-            size = "-" if bytes is None else amounts.format_size(bytes)
-            record = candidates.records[candidate.run]
-            rows.append((record.name, candidate.run, _format_state(candidate), record.platform, age, size))
+            size = "-" if candidate.size is None else amounts.format_size(candidate.size)
+            rows.append((candidate.record.name, candidate.run, candidate.state, candidate.record.platform, age, size))
         has_names = any(name for name, *_ in rows[1:])
         print_result(format_table(rows if has_names else [row[1:] for row in rows]))
-        total = amounts.format_size(sum(size or 0 for size in sizes.values()))
-        print_message(f"{_count_runs(len(selected_runs))}, {total}")
+        total = amounts.format_size(sum(candidate.size or 0 for candidate in selected))
+        print_message(f"{_count_runs(len(selected))}, {total}")
     elif not named_run:
         print_message("no run is old enough to be removed")
-    for run, reason in candidates.plan.kept_reasons.items():
+    for run, reason in staying.items():
         print_message(f"{run} stays: {reason}")
-    if selected_runs and None in sizes.values():
-        remark = "their outputs stay; only the record on this machine is removed"
-        print_message(f"runs without a size: {remark}")
+    if any(candidate.size is None for candidate in selected):
+        print_message("runs without a size: their outputs stay; only the record on this machine is removed")
 
 
-def _dump_prune(
-    candidates: PruneCandidates,
-    sizes: dict[str, int | None],
-    freed_by_run: dict[str, int | None],
-    in_part: Sequence[str],
-) -> dict[str, Any]:
+def _dump_candidates(selected: Sequence[PruneCandidate], staying: Mapping[str, str]) -> dict[str, Any]:
     """Return the result as data; the keys are an API."""
     return {
         "runs": [
             {
                 "run": candidate.run,
-                "platform": candidates.records[candidate.run].platform,
-                "state": _format_state(candidate),
+                "platform": candidate.record.platform,
+                "state": candidate.state,
                 "ended": candidate.end_time,
-                "bytes": sizes[candidate.run],
-                "removed": candidate.run in freed_by_run,
-                "removed_in_part": candidate.run in in_part,
+                "bytes": candidate.size,
+                "removed": candidate.is_removed,
+                "removed_in_part": candidate.is_removed_in_part,
             }
-            for candidate in candidates.plan.removed
+            for candidate in selected
         ],
-        "staying": [{"run": run, "why": reason} for run, reason in candidates.plan.kept_reasons.items()],
+        "staying": [{"run": run, "why": reason} for run, reason in staying.items()],
     }
 
 

@@ -85,23 +85,27 @@ class RenderCommand(JobCommand):
 
     def _write_plan(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         rendered_plan = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
-        plan = rendered_plan.plan
         print_problems(prepared.warnings)
-        if values.get("to"):
-            folder = Path(values["to"])
-            check_folder_is_free(folder)
-            plans.write_plan_folder(rendered_plan, folder)
-            plan_summary = f"{len(plan.files)} files, digest {plan.digest[:12]}"
-            print_message(f"wrote the plan of {plan.run} to {folder} ({plan_summary})")
-            if not rendered_plan.steps and (added_files := write_package(get_plugins(ctx), rendered_plan, folder)):
-                print_message(f"wrote {', '.join(added_files)} beside it")
-        if values.get("json"):
-            print_json(dump_plan(plan))
-        elif values.get("to"):
-            print_result(str(Path(values["to"]) / plan.spec))
-        else:
-            print_result(format_plan(plan))
-            print_other_views("render")
+        show_plan(ctx, rendered_plan, values.get("to") or "", bool(values.get("json")))
+
+
+def show_plan(ctx: typer.Context, rendered_plan: RenderedPlan, to: str, as_json: bool) -> None:
+    """Print a plan, or write it to a folder."""
+    plan = rendered_plan.plan
+    if to:
+        folder = Path(to)
+        check_folder_is_free(folder)
+        plans.write_plan_folder(rendered_plan, folder)
+        print_message(f"wrote the plan of {plan.run} to {to} ({len(plan.files)} files, digest {plan.digest[:12]})")
+        if not rendered_plan.steps and (added_files := write_package(get_plugins(ctx), rendered_plan, folder)):
+            print_message(f"wrote {', '.join(added_files)} beside it")
+    if as_json:
+        print_json(dump_plan(plan))
+    elif to:
+        print_result(str(Path(to) / plan.spec))
+    else:
+        print_result(format_plan(plan))
+        print_other_views("render")
 
 
 def write_package(plugins: Plugins, rendered_plan: RenderedPlan, folder: Path) -> list[str]:

@@ -16,7 +16,6 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import describe_fault, list_next_commands
 from robotrain.cli.output import print_json, print_message
 from robotrain.cli.page_file import check_page_place, print_page, read_subject, write_page
-from robotrain.model import scores
 from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import name_index
 
@@ -97,16 +96,10 @@ def _find_run_pages(folder: Path, file_names: Mapping[str, str]) -> dict[str, st
 
 
 def _summarize_run(facts: RunFacts) -> str:
-    evaluated = facts.progress.evaluated
-    declared_metrics = facts.record.metrics
-    share = scores.find_share_metric(declared_metrics)
-    success = scores.format_success(evaluated, share) if evaluated else ""
-    if share and success:
-        score = f"{share.brief or share.title} {success}"
-    else:
-        score = scores.format_scores(evaluated, declared_metrics) if evaluated else ""
-    if not (facts.status.finished or facts.progress.has_measured):
-        stage = f"in stage {progress_line}, " if (progress_line := facts.progress.format_line()) else ""
+    progress, is_finished = facts.progress, facts.status.finished
+    score = progress.score_text if progress.evaluated else ""
+    if not (is_finished or progress.has_measured):
+        stage = f"in stage {progress_line}, " if (progress_line := progress.format_line()) else ""
         score = f"{stage}no measurements yet; run `robotrain report` again later"
     return "  ".join(filter(None, (facts.record.run, facts.status.state, score)))
 

@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -36,7 +36,7 @@ SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 EVERYWHERE_HELP = "List what the platforms have instead, whichever machine submitted it."
-USER_HELP, USERS = "With --everywhere: whose runs, `me` or `all`.  [default: me]", ("me", "all")
+USER_HELP = "With --everywhere: whose runs.  [default: me]"
 STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole where there is no terminal."""
 NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
@@ -60,7 +60,7 @@ def runs(
     since: Annotated[str, option("--since", "TIME", SINCE_HELP)] = "",
     until: Annotated[str, option("--until", "TIME", UNTIL_HELP)] = "",
     everywhere: Annotated[bool, typer.Option("--everywhere", help=EVERYWHERE_HELP)] = False,
-    user: Annotated[str, option("--user", "WHO", USER_HELP, lambda incomplete: [*USERS])] = "",
+    user: Annotated[Literal["me", "all"] | None, option("--user", "me|all", USER_HELP)] = None,
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -107,10 +107,7 @@ def _print_everywhere(
     """Print what platforms list, whichever machine submitted it. Raise Rejected if none could be asked."""
     from robotrain.cli.run_list.found_runs import list_found_runs
 
-    accept = record_filter.make_accept(plugins)
-    found_runs, answers, problems, has_more = list_found_runs(
-        plugins, record_filter.platform, everyone, max_runs, record_filter.states, accept, record_filter.find_begin()
-    )
+    found_runs, answers, problems, has_more = list_found_runs(plugins, record_filter, everyone, max_runs)
     print_problems(problems)
     if json:
         platform_rows = [answer._asdict() for answer in answers]
@@ -132,12 +129,8 @@ def _print_everywhere(
         print_message(f"there are older runs: robotrain runs --everywhere{user_option} --all {record_filter}".rstrip())
 
 
-def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
+def _check_everywhere(everywhere: bool, user: str | None, of_records: dict[str, Any]) -> None:
     """Raise Rejected for options of --everywhere without it, and with it for those that only records answer."""
-    if user not in ("", *USERS):
-        raise arguments.make_usage_error(
-            f"--user takes me or all, not {user!r}", "A platform knows its users, not robotrain.", ("--user all",)
-        )
     if user and not everywhere:
         reason = "This machine records the runs that were submitted from here, or adopted."
         raise arguments.make_usage_error(

@@ -12,13 +12,11 @@ from robotrain.cli.commands.runs import NAME_HELP, SET_HELP, SINCE_HELP, UNTIL_H
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_text
 from robotrain.cli.run_list import listed_runs, run_filter
 from robotrain.cli.run_list.listed_runs import ListedRun
-from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
-from robotrain.plugins.manager import Plugins
-from robotrain.report import collect, evaluation, score_table
+from robotrain.report import collect, score_table
 from robotrain.report.score_table import ScoredPolicy
-from robotrain.store import run_log, stored_job
+from robotrain.store import stored_job
 
 make_problem = Messages(__file__)
 
@@ -49,7 +47,7 @@ def scores(
     selected_runs, *_ = listed_runs.list_runs(plugins, None, (), makes_scores, with_steps=True)
     print_problems(listed_runs.find_silent_platforms(selected_runs))
 
-    row_groups = score_table.group_rows(_list_rows(selected_runs, plugins))
+    row_groups = score_table.group_rows(_list_rows(selected_runs))
     if json:
         return print_json(score_table.dump_groups(row_groups))
     if not row_groups:
@@ -62,7 +60,7 @@ def scores(
         print_message(repeat_note)
 
 
-def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":
+def _list_rows(listed: Sequence[ListedRun]) -> "Iterator[ScoredPolicy]":
     """Yield the rows of runs with scores, without pipelines whose evaluation is a run of its own."""
     pipelines = {
         listed_run.record.pipeline for listed_run in listed if listed_run.record and listed_run.progress.scores
@@ -74,36 +72,19 @@ def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[Score
         evaluated = Evaluated(
             episodes=0, scores=progress.scores, results="", conditions=progress.conditions, digest=progress.digest
         )
-        policy = _describe_policy(record, plugins)
+        policy = _describe_policy(record)
         row = score_table.make_row(listed_run.run, record.name, record.created, policy, evaluated, record.metrics)
         if row:
             yield row
 
 
-def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
+def _describe_policy(record: RunRecord) -> tuple[str, str]:
     """Return what to call the policy of an evaluation, and its type; empty if they are not known."""
     sources = [source for source in stored_job.read_stored_sources(record.run) if source.role == collect.POLICY_ROLE]
     training_run = collect.find_training_run(sources, {})
     value_rows = (row for run in (record.run, training_run) if run for row in stored_job.read_stored_values(run))
     kind = next((str(row["value"]) for row in value_rows if row["name"] == "policy_type" and row["value"]), "")
-    return collect.name_sources(sources, collect.POLICY_ROLE, training_run), kind or _read_policy_type(record, plugins)
-
-
-def _read_policy_type(record: RunRecord, plugins: Plugins) -> str:
-    """Return the type of a policy that was not trained from here, if its results are on this machine."""
-    try:
-        platform, file = plugins.platform_of(record), evaluation.find_results_file(record.workload, plugins)
-        if file is None or not platform.capabilities.feature("runs_here"):
-            return ""
-        progress, _ = run_log.read_run_log(record, platform)
-        evaluation_facts = evaluation.collect_evaluation(
-            record, platform, progress, (), file, print_message, complete=False
-        )
-    except (Rejected, OSError):
-        return ""
-    return (
-        str(evaluation_facts.results.policy.get("type") or "") if evaluation_facts and evaluation_facts.results else ""
-    )
+    return collect.name_sources(sources, collect.POLICY_ROLE, training_run), kind
 
 
 app = make_app(scores)

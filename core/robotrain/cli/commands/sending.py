@@ -2,22 +2,23 @@
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import notifications
 from robotrain.check import capability_checks
-from robotrain.cli import dry_run_preview
 from robotrain.cli.arguments import confirm_problem
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import render, watch
-from robotrain.cli.dry_run_preview import PreviewedStep
 from robotrain.cli.output import (
+    format_table,
     print_json,
     print_message,
     print_message_line,
@@ -28,20 +29,25 @@ from robotrain.cli.output import (
     say_if_slow,
 )
 from robotrain.cli.watch import run_view
+from robotrain.cli.watch.dashboard import choose_printer
 from robotrain.cli.watch.follower import RunFollower
-from robotrain.cli.watch.printer import LogPrinter, WaitPrinter
+from robotrain.cli.watch.printer import LogPrinter
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, has_own_method
 from robotrain.model.platform_features import Uploads
+from robotrain.model.preview import JobFacts, RunPlace
+from robotrain.model.workload import Workload
 from robotrain.plugins import site
+from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index
 from robotrain.submission import existing_run, program_lock, submitter
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.dry_run import dry_run_job, dry_run_plan
-from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.preview import list_hidden_differences
+from robotrain.submission.prepare import InputStep, PreparedJob
+from robotrain.submission.preview import PreviewRow, list_hidden_differences, list_preview_rows
 from robotrain.submission.run_labels import make_labels
 from robotrain.submission.run_notice import tell_by_run
 from robotrain.submission.run_sender import Submission
@@ -102,14 +108,10 @@ class Sending:
     def check(self, platform: Platform) -> None:
         """Raise Rejected for switches that contradict each other, and for assets that cannot be made."""
         dry = ["--dry-run"] * self.dry_run + ["--assets-only"] * self.assets_only
-        other_flags = ["--wait"] * self.wait + ["--stream"] * self.stream
-        if dry and other_flags:
-            way = suggest_leaving_out(*other_flags)
-            raise Rejected(
-                [make_problem("options-conflict.no-run", way, where=dry[0], others=" and ".join(other_flags))]
-            )
-        if len(dry) > 1:
-            raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
+        others = [*dry[1:], *["--wait"] * self.wait, *["--stream"] * self.stream]
+        if dry and others:
+            way = suggest_leaving_out(*others)
+            raise Rejected([make_problem("options-conflict.no-run", way, where=dry[0], others=" and ".join(others))])
         if self.assets_only and not has_own_method(platform.engine, Uploads, "prepare"):
             raise Rejected([make_problem("feature-not-there.no-uploads", name=platform.name)])
 
@@ -143,7 +145,7 @@ def send_job(ctx: typer.Context, prepared: PreparedJob, sending: Sending) -> Non
         with wait_for_services():
             checked = dry_run_job(prepared, plugins, is_new=sending.new, pinning=pinning, labels=labels, checks=checks)
         assert checked.plan is not None  # a dry run joins no run
-        preview = dry_run_preview.preview_steps(checked.plan, checked.inputs.facts)
+        preview = preview_steps(checked.plan, checked.inputs.facts)
         data = [report.content for report in checked.inputs.data]
         return _show_dry_run(ctx, checked.plan, prepared.platform, sending, checked.problems, preview, data)
     if own_defaults := list_hidden_differences(prepared.values, ()):
@@ -191,7 +193,7 @@ def _show_dry_run(
     platform: Platform,
     sending: Sending,
     problems: Iterable[Problem],
-    preview: Sequence[PreviewedStep] = (),
+    preview: "Sequence[PreviewedStep]" = (),
     data: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Print what a submit would do; with --assets-only, upload what the plan needs. Raise Rejected if that fails."""
@@ -204,15 +206,86 @@ def _show_dry_run(
         if sending.json:
             print_json({"platform": platform.name, "assets": assets})
         return print_message(f"{rendered.plan.run} was not submitted")
-    preview = preview or dry_run_preview.preview_plan(rendered, platform, get_plugins(ctx))
+    preview = preview or preview_plan(rendered, platform, get_plugins(ctx))
     print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
     if sending.json:
         locked = program_lock.describe_lock(rendered.values)
         body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
-        return print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: data})
-    print_text(dry_run_preview.format_preview(rendered, preview))
+        return print_json({**body, "preview": dump_preview(preview), DATA: data})
+    print_text(format_preview(rendered, preview))
     if ctx.info_name == "submit" and not ctx.params.get("plan"):
         print_other_views("submit")
+
+
+MARK, LEGEND = "*", "not the trainer's own default"
+
+
+class PreviewedStep(NamedTuple):
+    """The rows of a step of a pipeline, or of the only job."""
+
+    name: str
+    """The step; empty outside a pipeline."""
+    rows: Sequence[PreviewRow]
+    hidden: str = ""
+    """The defaults that are robotrain's own and that no row shows."""
+
+
+def preview_steps(rendered_plan: RenderedPlan, step_facts: Iterable[tuple[InputStep, JobFacts]]) -> list[PreviewedStep]:
+    """Return the rows of each job whose inputs were compared."""
+    steps = []
+    for step, facts in step_facts:
+        job = step.job
+        if job.workload:
+            # the folder of a step has a name that is not known yet
+            place = job.describe_run()._replace(folder="") if step.name else job.describe_run(rendered_plan.plan.run)
+            steps.append(_preview_job(step.name, job.job, job.values, job.workload, job.platform, place, facts))
+    return steps
+
+
+def preview_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[PreviewedStep]:
+    """Return the rows of a plan whose sources are not read, as it was rendered before; none of a pipeline."""
+    if rendered_plan.steps:
+        return []
+    plan = rendered_plan.plan
+    setting_names = {parameter.name for parameter in get_parameters(platform.settings)}
+    settings = platform.settings(
+        **{name: value for name, value in rendered_plan.settings.items() if name in setting_names}
+    )
+    run_place = platform.plans.describe_run(plan.job, settings, plan.run)
+    workload = plugins.workload(plan.job.workload)
+    return [_preview_job("", plan.job, rendered_plan.values, workload, platform, run_place, JobFacts())]
+
+
+def _preview_job(
+    name: str,
+    job: Job,
+    value_rows: Sequence[Mapping[str, Any]],
+    workload: Workload,
+    platform: Platform,
+    run_place: RunPlace,
+    facts: JobFacts,
+) -> PreviewedStep:
+    rows = [*list_preview_rows(job, workload, platform, run_place, facts, value_rows)]
+    return PreviewedStep(name, rows, list_hidden_differences(value_rows, workload.preview.rows.values()))
+
+
+def dump_preview(preview: Iterable[PreviewedStep]) -> list[Mapping[str, str]]:
+    """Return the rows as data."""
+    return [{"step": step.name, **row._asdict()} for step in preview for row in step.rows]
+
+
+def format_preview(rendered: RenderedPlan, preview: Sequence[PreviewedStep]) -> str:
+    """Return the rows as a table, one below the other for each step, with a legend for what is marked."""
+    noun = "trial" if rendered.plan.job.profile.outputs.is_sweep else "step"
+    table = [("run", rendered.plan.run)]
+    table += [(f"{noun}s", ", ".join(rendered.steps))] if rendered.steps else []
+    for step in preview:
+        table += [("", ""), (noun, step.name)] if step.name else []
+        table += [(row.name, f"{row.value} {MARK} ({row.differs})" if row.differs else row.value) for row in step.rows]
+    hidden_names = ", ".join(dict.fromkeys(step.hidden for step in preview if step.hidden))
+    if hidden_names or any(row.differs for step in preview for row in step.rows):
+        table.append((MARK, f"{LEGEND}{f'; others that are not: {hidden_names}' if hidden_names else ''}"))
+    return format_table(table)
 
 
 def finish_submission(ctx: typer.Context, submission: Submission, sending: Sending, webhook: str = "") -> None:
@@ -232,7 +305,8 @@ def finish_submission(ctx: typer.Context, submission: Submission, sending: Sendi
     print_problems(site.notify_run_changed(plugins, record) if is_new else ())
     if sending.follows:
         seconds = watch.parse_timeout(sending.timeout)
-        printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
+        write = print_message_line
+        printer = LogPrinter(write) if sending.stream else choose_printer(sys.stderr, write, has_summary=True)
         follower = RunFollower(
             [(record, platform)],
             printer,

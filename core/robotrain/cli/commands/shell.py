@@ -5,12 +5,12 @@ import errno
 import os
 import shlex
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY, RunArgument, StepOption, open_step
-from robotrain.cli.command_factory import OwnCommand, make_app, split_at_dashes
+from robotrain.cli.command_factory import TrainerArgsCommand, make_app
 from robotrain.cli.output import get_results, is_terminal, print_message
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -27,17 +27,10 @@ NOT_STARTED, NOT_FOUND = 126, 127
 """Exit codes, as a shell has them."""
 
 
-class ShellCommand(OwnCommand):
+class ShellCommand(TrainerArgsCommand):
     """A command that takes another one after `--`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse what stands before the `--`."""
-        args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words of the usage line."""
-        return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
+    after_dashes = "[-- COMMAND...]"
 
 
 def shell(ctx: typer.Context, run: RunArgument = "", step: StepOption = "") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,12 +131,10 @@ class SubmitCommand(JobCommand):
     def run_pipeline(self, ctx: typer.Context, prepared: PreparedPipeline, values: dict[str, Any]) -> None:
         """Submit the pipeline of a job and its evaluation, and follow it if requested."""
         from robotrain.cli.commands import sending
-        from robotrain.cli.pipeline_preview import preview_pipeline
-        from robotrain.pipelines.prepare import pin_pipeline
+        from robotrain.cli.pipeline_preview import pin_and_preview
 
         print_message("the checkpoints are evaluated in turn by one job: the step evaluate")
-        pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
-        ready = preview_pipeline(replace(pinned, warnings=prepared.warnings), pin_problems, native_only=False)
+        ready = pin_and_preview(prepared, pinning=not values.get("no_pin"))
         sending.send_job(ctx, ready, sending.Sending.read(values, no_pin=True))
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import shlex
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +12,13 @@ from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, 
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.help_page import format_help
-from robotrain.cli.job_command import JobCommand, make_job_command
-from robotrain.cli.job_completion import complete_override
+from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.job_request import read_request
-from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
+from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.config.selection import Choice, load_or_none
-from robotrain.config.values import PARAM_FLAG, SET_FLAG
 from robotrain.errors import (
     Problem,
-    Rejected,
-    Suggestion,
     collect_problems,
     raise_if_any,
 )
@@ -34,7 +27,6 @@ from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import can_repeat
 from robotrain.sweeps import space
 from robotrain.sweeps.prepare import list_point_rows, list_usual_labels, prepare_sweep
 from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SpacePoint, SweepRequest
@@ -143,7 +135,6 @@ class SweepCommand(JobCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
-        raise_if_any(_find_fixed_axes(values))
         request, workload, platform, problems = read_request(self.describe_line(ctx, values))
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
@@ -169,20 +160,6 @@ class SweepCommand(JobCommand):
         send_job(ctx, ready, Sending.read(values, no_pin=True))
 
 
-def _find_fixed_axes(values: dict[str, Any]) -> Iterator[Problem]:
-    """Yield the problem of values that vary, where a sweep that varies none has them as one value: `--set lr=1,2`."""
-    if values.get("over") or values.get("points"):
-        return
-    texts_by_flag = {SET_FLAG: values.get(SET_NAME) or (), PARAM_FLAG: values.get("param") or ()}
-    for flag, texts in texts_by_flag.items():
-        for text in texts:
-            with contextlib.suppress(Rejected):
-                (axis,) = space.parse_axes([text])
-                if len(axis.values) > 1 and can_repeat(text):
-                    way = Suggestion(f"--over {shlex.quote(text)}")
-                    yield make_problem("value-invalid.fixed", way, where=flag, given=text)
-
-
 def _read_space(
     values: dict[str, Any], problems: list[Problem]
 ) -> tuple[list[Axis], list[SpacePoint], SamplerName, int]:
@@ -196,8 +173,7 @@ def _read_space(
         points = space.read_points(Path(file)) if file else []
     if file and values.get("over"):
         problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
-    is_misspelt = any(way.text == "--over" for problem in problems for way in problem.suggestions)
-    if not file and not values.get("over") and not is_misspelt:
+    if not file and not values.get("over"):
         problems.append(space.make_over_problem("a sweep needs values that vary"))
     sampler_name = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == sampler_name), "grid")

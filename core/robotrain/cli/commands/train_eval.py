@@ -4,7 +4,6 @@ import functools
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import typer
@@ -13,20 +12,23 @@ from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, 
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.commands.watch import parse_timeout
-from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model, take_step_changes
+from robotrain.cli.evaluated_training import (
+    EVALUATION_TABLE,
+    add_evaluation_options,
+    prepare_train_eval,
+    take_model,
+    take_step_changes,
+)
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.job_request import read_request
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import print_message
-from robotrain.cli.pipeline_preview import preview_pipeline
+from robotrain.cli.pipeline_preview import pin_and_preview
 from robotrain.config.selection import Choice
 from robotrain.config.values import Origin, Value
 from robotrain.errors import Rejected, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.pipelines import train_eval
-from robotrain.pipelines.pipeline_file import change_steps
-from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
 from robotrain.pipelines.train_eval import EVALUATE, TRAIN
 from robotrain.plugins.manager import Plugins
 
@@ -117,15 +119,10 @@ class TrainEvalCommand(JobCommand):
             model=None if values.get("skip_register") else model,
             settings=_collect_step_settings(values, platform),
         )
-        pipeline_request = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
-        changed_steps = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
-        pipeline_request = replace(pipeline_request, steps=tuple(changed_steps), problems=tuple(problems))
-        prepared = prepare_pipeline(pipeline_request, platform, plugins, purpose="submit")
-        notes = train_eval.describe_fine_tuning(request)
+        prepared = prepare_train_eval(request, workload, platform, pipeline_parts, sets, problems, plugins, "submit")
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
-        pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
-        ready = replace(pinned, warnings=(*prepared.warnings, *notes))
-        ready = preview_pipeline(ready, map(explain, pin_problems), bool(values.get("native_only")))
+        native_only = bool(values.get("native_only"))
+        ready = pin_and_preview(prepared, pinning=not values.get("no_pin"), native_only=native_only, explain=explain)
         send_job(ctx, ready, Sending.read(values, timeout=timeout, poll_seconds=poll_seconds, no_pin=True))
 
 

@@ -1,6 +1,7 @@
 """`robotrain watch`, `robotrain wait`, `robotrain submit --wait`: follow runs until they end."""
 
 import gc
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -22,12 +23,13 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import list_next_commands
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
 from robotrain.cli.run_list.listed_runs import find_unfinished_runs
-from robotrain.cli.watch.dashboard import Dashboard, draw_curve
+from robotrain.cli.watch.dashboard import choose_printer
 from robotrain.cli.watch.follower import FollowedRun, RunFollower
-from robotrain.cli.watch.printer import EventPrinter, JsonPrinter, Printer, WaitPrinter
+from robotrain.cli.watch.printer import JsonPrinter, Printer
+from robotrain.cli.watch.run_view import select_error_lines
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 from robotrain.messages import Messages
-from robotrain.model import amounts, scores
+from robotrain.model import amounts
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.notifications import open_webhook
@@ -54,14 +56,12 @@ def watch(
     """
     webhook = open_webhook() if notify else ""
     opened_runs = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
-    dashboard = Dashboard() if not json and output.is_live(output.get_results()) else None
-    printer = dashboard or (JsonPrinter if json else EventPrinter)(output.print_result_line)
+    write = output.print_result_line
+    printer = JsonPrinter(write) if json else choose_printer(output.get_results(), write)
     follower = RunFollower(opened_runs, printer, get_plugins(ctx), webhook=webhook)
-    if dashboard:
-        dashboard.runs = follower.runs
     follow(follower, printer, "watch", lambda: follower.wait_until_over(should_stop=printer.reader_gone.is_set))
     for followed_run in follower.runs:
-        if dashboard and followed_run.is_over and not followed_run.failure:
+        if not json and followed_run.is_over and not followed_run.failure:
             print_message(
                 "   ".join(list_next_commands(followed_run.record, followed_run.status, followed_run.progress)[0])
             )
@@ -81,24 +81,21 @@ def wait(
     """
     seconds, webhook = parse_timeout(timeout), open_webhook() if notify else ""
     opened_runs = open_runs(ctx, runs)
-    printer: Printer
-    if had_ended := all(_has_ended(record, platform) for record, platform in opened_runs):
-        printer = Printer(print_message_line)
-    elif len(opened_runs) == 1:
-        printer = WaitPrinter()
-    else:
-        printer = EventPrinter(print_message_line, has_summary=not json)
+    had_ended = all(_has_ended(record, platform) for record, platform in opened_runs)
+    write = print_message_line
+    printer = Printer(write) if had_ended else choose_printer(sys.stderr, write, has_summary=True)
     follower = RunFollower(opened_runs, printer, get_plugins(ctx), webhook=webhook)
     in_time = follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([make_timeout_problem(follower, timeout)])
     elif len(opened_runs) == 1:
-        return print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
+        return print_end(follower.runs[0], json, with_tail=not had_ended)
     if json:
         dumped_runs = [_dump_run(followed_run) for followed_run in follower.runs]
         print_json(dumped_runs if len(dumped_runs) > 1 else dumped_runs[0])
     else:
-        print_text("\n".join(line for followed_run in follower.runs for line in _format_brief_end(followed_run)))
+        ended_runs = [followed_run for followed_run in follower.runs if not followed_run.failure]
+        print_text("\n".join(followed_run.view.format() for followed_run in ended_runs))
     exit_with_outcome(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -115,6 +112,7 @@ def _has_ended(record: RunRecord, platform: Platform) -> bool:
 def follow(follower: RunFollower, printer: Printer, command: str, wait_until_over: Callable[[], bool]) -> bool:
     """Follow runs; return what waiting returns. After Ctrl-C, say which runs continue, and leave the command."""
     gc.enable()  # following may take days
+    printer.runs = follower.runs
     try:
         with printer, follower:
             in_time = wait_until_over()
@@ -184,47 +182,21 @@ def _format_notify(follower: RunFollower) -> str:
     return " --notify" if follower.webhook else ""
 
 
-def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:
+def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool) -> None:
     """Print how one run ended; raise typer.Exit if it did not succeed, and why if it could not be followed.
 
     :param with_tail: if it failed, also print the last lines of its log.
-    :param with_curve: also draw its main metric.
     """
     if followed_run.failure:
         raise followed_run.failure
-    view, progress = followed_run.view, followed_run.progress
+    view = followed_run.view
     if as_json:
         print_json(view.to_json())
     else:
-        if with_curve and progress.main_metric and len(progress.curve) > 1:
-            print_text(draw_curve(progress.curve, progress.main_metric.name, progress.axis) + "\n")
-        tail_lines = _drop_reason([*followed_run.tail], view.status.reason)
-        if with_tail and view.is_explained and tail_lines:
-            print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail_lines))
-        print_text(view.format())
+        log_end = select_error_lines([*followed_run.tail]) if with_tail and view.is_explained else []
+        print_text(view.format([line for line in log_end if line != view.status.reason]))
     if view.status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
-
-
-def _drop_reason(lines: list[str], reason: str) -> list[str]:
-    """Return the lines of a log without the last ones if they only say the reason, which is printed below them."""
-    while lines and reason and (not (line := lines[-1].strip()) or line in reason or reason in line):
-        lines = lines[:-1]
-    return lines
-
-
-def _format_brief_end(followed_run: FollowedRun) -> list[str]:
-    run, progress = followed_run.record.run, followed_run.progress
-    if followed_run.failure:
-        return [f"{run} unknown: {followed_run.reported_state[1]}"]
-    status = followed_run.status
-    lines = [f"{run} {': '.join(filter(None, (status.state, status.reason)))}"]
-    if progress.is_told:
-        lines.append(f"  {progress.format_line(has_ended=followed_run.is_over)}")
-    if progress.evaluated and (conditions := scores.format_conditions(progress.evaluated)):
-        lines.append(f"  under: {conditions}")
-    command, reason = list_next_commands(followed_run.record, followed_run.status, progress)[0]
-    return [*lines, f"  {'next':<11} {command}   {reason}"]
 
 
 app = make_app(watch, wait)

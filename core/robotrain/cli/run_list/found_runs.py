@@ -14,6 +14,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded
 from robotrain import network_deadline
 from robotrain.cli.output import describe_exception
 from robotrain.cli.run_list.listed_runs import ListedRun, RecordFilter
+from robotrain.cli.run_list.run_filter import RunFilter
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
@@ -41,23 +42,15 @@ class PlatformOutcome(NamedTuple):
 
 
 def list_found_runs(
-    plugins: Plugins,
-    platform: str,
-    everyone: bool,
-    number: int | None,
-    states: Sequence[str],
-    accept: RecordFilter | None,
-    begin_time: float = 0.0,
+    plugins: Plugins, record_filter: RunFilter, everyone: bool, number: int | None
 ) -> tuple[list[ListedRun], list[PlatformOutcome], list[Problem], bool]:
     """Return the runs that platforms have, newest first; what each answered, with problems; whether there are more.
 
     Raise Rejected if no platform could be asked, or none answered.
 
-    :param platform: the only one to ask; empty for all.
     :param number: how many at most; None for all.
-    :param states: those that count; empty for all.
-    :param begin_time: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
+    platform, accept = record_filter.platform, record_filter.make_accept(plugins)
     platforms = {platform: plugins.platform(platform)} if platform else plugins.platforms()
     listing_platforms = [candidate for candidate in platforms.values() if _can_list(candidate)]
     answers = [
@@ -70,7 +63,7 @@ def list_found_runs(
         names_by_job[_get_job(name)].append(name)
     runs_by_platform = [list[ListedRun]() for _ in listing_platforms]
     questions = [
-        [partial(_collect_runs, candidate, everyone, number, states, accept, begin_time, names_by_job, found_runs)]
+        [partial(_collect_runs, candidate, everyone, number, record_filter, accept, names_by_job, found_runs)]
         for candidate, found_runs in zip(listing_platforms, runs_by_platform, strict=True)
     ]
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
@@ -112,9 +105,8 @@ def _collect_runs(
     platform: Platform,
     everyone: bool,
     number: int | None,
-    states: Sequence[str],
+    record_filter: RunFilter,
     accept: RecordFilter | None,
-    begin_time: float,
     names_by_job: RecordedNames,
     found_runs: list[ListedRun],
 ) -> bool:
@@ -125,6 +117,7 @@ def _collect_runs(
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
     if (submitted_runs := platform.get_engine_for(SharedRuns).list_submitted(settings, everyone)) is None:
         return False
+    states, begin_time = record_filter.states, record_filter.find_begin()
     for submitted_run in submitted_runs:
         if submitted_run.created is not None and submitted_run.created < begin_time:  # the newest came first
             break

@@ -106,10 +106,7 @@ class RunFilter(NamedTuple):
         """Return what to say if no run fits."""
         if next(records.iterate_runs(), None) is None:
             return "no run has been submitted from this machine"
-        if self._replace(states=(), platform="") != RunFilter():
-            return f"no run fits: {self}"
-        on = [f"on {self.platform}"] if self.platform else []
-        return " ".join(["no run is", *([" or ".join(self.states)] if self.states else []), *on])
+        return f"no run fits: {self}"
 
 
 def _list_names(record: RunRecord) -> tuple[str, ...]:

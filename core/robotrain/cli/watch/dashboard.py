@@ -1,4 +1,4 @@
-"""Drawings of runs on a terminal: curves, and the lines of a dashboard."""
+"""The dashboard: runs drawn on a terminal, where they change in place."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
 
 from robotrain.cli import output
 from robotrain.cli.table import measure_width, to_plain_line
 from robotrain.cli.watch.follower import FollowedRun
-from robotrain.cli.watch.printer import Printer
+from robotrain.cli.watch.printer import EventPrinter, LineWriter, Printer
 from robotrain.cli.watch.step_rows import format_steps
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
@@ -19,33 +20,6 @@ from robotrain.model.run import measure_seconds
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 MAX_SAMPLES = 16
-CURVE_WIDTH, CURVE_HEIGHT = 60, 8
-"""The columns and rows of a curve below a run that ended."""
-
-
-def draw_curve(points: Sequence[tuple[float, float]], title: str, unit: str = "step") -> str:
-    """Return a bar chart of (step, value) pairs with its range; values that are not finite are left out."""
-    finite_points = [(step, value) for step, value in points if math.isfinite(value)]
-    if not finite_points:
-        return f"{title}: no finite value"
-    bar_width = min(6, max(1, CURVE_WIDTH // len(finite_points)))  # few values are repeated
-    means = map(_compute_mean, _slice_points(finite_points, CURVE_WIDTH))
-    columns = [mean for mean in means if mean is not None for _ in range(bar_width)]
-    lowest_value = min(0.0, *columns)
-    highest_value = max(columns)
-    scale = (highest_value - lowest_value) or 1.0
-    eighths = [max(1, round((value - lowest_value) / scale * CURVE_HEIGHT * 8)) for value in columns]
-    rows = []
-    for row in range(CURVE_HEIGHT - 1, -1, -1):
-        label = {CURVE_HEIGHT - 1: f"{highest_value:.3g}", 0: f"{lowest_value:.3g}"}.get(row, "")
-        bar = "".join(BLOCKS[min(8, max(0, eighth - row * 8))] for eighth in eighths)
-        rows.append(f"{label:>8} │{bar}")
-    first_point, last_point = finite_points[0], finite_points[-1]
-    foot = (
-        f"{'':>8} └{'─' * len(columns)}\n{'':>9} {unit} {first_point[0]} to {last_point[0]}: {title} "
-        f"{first_point[1]:.4g} → {last_point[1]:.4g}"
-    )
-    return "\n".join([*rows, foot])
 
 
 def _slice_points(points: Sequence[tuple[float, float]], width: int) -> Iterator[Sequence[tuple[float, float]]]:
@@ -83,17 +57,27 @@ StyledLine = Sequence[str | tuple[str, str]]
 """The parts of a line; some with a style."""
 
 
+def choose_printer(stream: TextIO, write: LineWriter, has_summary: bool = False) -> Printer:
+    """Return what shows runs on a stream: in place on a terminal, elsewhere a line for each event.
+
+    :param has_summary: how the runs ended is printed after it.
+    """
+    return Dashboard(stream, has_summary) if output.is_live(stream) else EventPrinter(write, has_summary)
+
+
 class Dashboard(Printer):
     """Draws runs on a terminal, where they change in place, until they end."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO, transient: bool) -> None:
         super().__init__(output.print_result_line)
-        self.runs: Sequence[FollowedRun] = ()
+        self._stream, self._transient = stream, transient
 
     def __enter__(self) -> Dashboard:
         from robotrain.cli.watch.live_lines import LiveLines  # imports rich
 
-        self._live = LiveLines(output.get_results(), lambda *size: draw_frame(self.runs, *size), REDRAW_SECONDS)
+        self._live = LiveLines(
+            self._stream, lambda *size: draw_frame(self.runs, *size), REDRAW_SECONDS, transient=self._transient
+        )
         self._live.start()
         return self
 
@@ -133,6 +117,8 @@ def _draw_run(run: FollowedRun, columns: int) -> list[StyledLine]:
             lines.append([f"  {_format_progress_bar(progress, not _is_running(run), columns)}"])
         elif progress.download is not None and not run.is_over:
             lines.append([f"  {progress.format_line()}"])
+        elif run.tail and _is_running(run):
+            lines.append([(f"  {to_plain_line(run.tail[-1])}", "dim")])
         texts = [progress.score_text, _format_curve(progress, columns) if progress.curve else ""]
         texts += [format_machine(progress.machine)] if progress.machine and not run.is_over else []
         lines += [[f"  {text}"] for text in (*texts, *_list_outputs(progress, columns)) if text]

@@ -71,7 +71,3 @@ class LiveLines(Live):
             self.console.control(Control(*ERASE_AND_GO_UP * wrapped))
             self._lines, self._columns = lines, columns
             super().refresh()
-
-    def print_above(self, text: str) -> None:
-        """Print a text that stays."""
-        self.console.out(text, highlight=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import event
 
-from robotrain.cli import output
-from robotrain.cli.output import print_message, print_message_line
+from robotrain.cli.output import print_message
 from robotrain.cli.table import to_plain_line
 from robotrain.model.event_text import describe_event
 from robotrain.model.workload_profile import Metric
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun
-    from robotrain.cli.watch.live_lines import LiveLines
 
 LineFormat = Callable[[str], str | None]
 """Returns what a line of a log is shown as; None for a line that is not shown."""
@@ -29,7 +26,6 @@ LineWriter = Callable[[str], bool]
 """Writes a line; returns False when the reader has gone."""
 PROGRESS_SECONDS = 1.0
 """The shortest time between two progress lines of one run: catching up with a long log prints few lines."""
-REDRAW_SECONDS = 0.1
 
 
 def format_line(line: str, metrics: Sequence[Metric]) -> str | None:
@@ -69,6 +65,7 @@ class Printer:
     """Whether lines of before it began are printed."""
 
     def __init__(self, write: LineWriter) -> None:
+        self.runs: Sequence[FollowedRun] = ()
         self.reader_gone = threading.Event()
         self.error: OSError | None = None
         """Why nothing can be written, such as a full disk."""
@@ -241,51 +238,3 @@ class EventPrinter(Printer):
 
     def _write_of(self, run: str, text: str) -> None:
         self.write(f"{run}  {text}")
-
-
-class WaitPrinter(EventPrinter):
-    """Prints on stderr what happens to one run before its summary; on a terminal its progress is a last line that is
-    redrawn.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(print_message_line, has_summary=True)
-        self._live: LiveLines | None = None
-        self._has_begun = False
-
-    def __enter__(self) -> WaitPrinter:
-        if output.is_live(sys.stderr):
-            from robotrain.cli.watch.live_lines import LiveLines
-
-            self._live = LiveLines(
-                sys.stderr, lambda *size: [[f"  {text}"] for text, _ in [*self._progress.values()]], REDRAW_SECONDS
-            )  # another thread draws: the progress is copied first
-            self._live.start()
-        return self
-
-    def __exit__(self, *how: object) -> None:
-        if self._live:
-            self._live.stop()
-        super().__exit__(*how)
-
-    def _print_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        super()._print_line(followed, text, record)
-        if record is None:
-            is_first = followed.progress.stage == "work" and not self._has_begun  # what happens before the first step
-            self._has_begun |= is_first
-            if followed.progress.stage == "environment" or is_first:
-                self._print_event(followed.record.run, f"  {to_plain_line(text)}")
-
-    def _print_state(self, followed: FollowedRun) -> None:
-        if not followed.is_over and followed.status.reason:  # the summary shows how it ended
-            self._print_event(followed.record.run, f"{followed.status.state}: {to_plain_line(followed.status.reason)}")
-
-    def _print_trouble(self, followed: FollowedRun, text: str) -> None:
-        self._print_event(followed.record.run, f"warning: {text}")
-
-    def _print_progress(self, run: str) -> None:
-        if not self._live:
-            super()._print_progress(run)
-
-    def _write_of(self, run: str, text: str) -> None:
-        self._live.print_above(text) if self._live else print_message(text)
