@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import environment, environment_check
@@ -35,7 +35,6 @@ NONE, BUILD = "none", "build"
 """Choices beside the path of a Python: to ask nobody, and to build the environment if it is missing."""
 CPU_BUILD = "cpu"
 """The build of PyTorch that a checker is built with: the smallest."""
-BUILD_REMARK = "builds it once, with a PyTorch for the CPU, and keeps it"
 
 
 class CheckOptions(NamedTuple):
@@ -149,11 +148,6 @@ def _make_path(text: str, origin: Origin) -> Path:
     """Return the absolute path of a choice: what a file names is beside that file, not in a project's folder."""
     base = os.path.dirname(origin.where) if origin.layer == USER_LAYER else ""
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(text))))
-
-
-def get_asked_environment(plugin: WorkloadContainerPlugin) -> PythonEnvironment:
-    """Return the environment whose program is asked about options, unless a job has another one."""
-    return plugin.PROGRAM_ENVIRONMENT or plugin.ENVIRONMENT
 
 
 def can_build(required_environment: PythonEnvironment) -> bool:

@@ -29,7 +29,6 @@ from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import (
     BUILD,
-    BUILD_REMARK,
     FLAG,
     NONE,
     UNUSABLE,
@@ -250,7 +249,7 @@ def _make_missing_note(
 ) -> Problem:
     """Return the note on what is left to the job's machine because nobody can be asked here."""
     program = prepared.workload.program if prepared.workload else "the trainer"
-    build = options.suggest(BUILD, BUILD_REMARK)
+    build = options.suggest(BUILD, "builds it once, with a PyTorch for the CPU, and keeps it")
     other_ways = (options.suggest("PYTHON", "a Python that has it"), options.suggest(NONE, "hides this note"))
     ways = (build, *other_ways) if can_build(required_environment) else other_ways
     return make_problem("options-unchecked.not-here", *ways, program=program)

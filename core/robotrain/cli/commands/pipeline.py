@@ -67,12 +67,6 @@ NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve bran
 ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to this folder.")]
 
 
-class PipelineCommand(TrainerArgsCommand):
-    """A command with a pipeline file; options after `--` are for the step that trains."""
-
-    key_prefix = "STEP."
-
-
 def render(
     ctx: typer.Context,
     file: FileArgument,
@@ -217,7 +211,7 @@ robotrain pipeline submit pipeline.yaml --platform PLATFORM
 """
 group = make_plain_app()
 for command in (submit, resume, render, explain, schema):
-    cls = PipelineCommand if command in (submit, render, explain) else OwnCommand
+    cls = TrainerArgsCommand if command in (submit, render, explain) else OwnCommand
     group.command(cls=cls, help=format_help(inspect.getdoc(command) or ""))(command)
 group.command("train-eval", cls=TrainEvalCommand, help=format_help(TRAIN_EVAL_HELP), context_settings=CONTEXT_SETTINGS)(
     lambda: None
