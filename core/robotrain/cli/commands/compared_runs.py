@@ -103,7 +103,7 @@ def compare_runs(
         return add_unrelated(evaluation.comparison, named_facts[0][1], plugins)
     if len(side_groups) == 1:
         way = Suggestion(shlex.join(["robotrain", "compare", *side_groups[0]]), "each is a policy")
-        raise Rejected([make_problem("value-missing.second-method", way, given=side_texts[0])])
+        raise Rejected([make_problem("value-missing.second-policy", way, given=side_texts[0])])
     runs = [facts.record.run for _, facts in named_facts]
     if repeated_text := next((run_text for run_text, facts in named_facts if runs.count(facts.record.run) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated_text)])

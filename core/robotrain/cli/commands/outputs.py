@@ -25,6 +25,7 @@ from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
+from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import code_changes, code_folder, run_log, stored_job, written_files
@@ -67,7 +68,8 @@ def outputs(
         # an empty list would look like success
         raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status, record, platform))])
     chosen_outputs = _select_outputs(run_outputs, checkpoint, record)
-    if record.makes == "checkpoints" and not any(output.kind == "checkpoint" for output in run_outputs):
+    has_checkpoint = any(output.kind == "checkpoint" for output in run_outputs)
+    if record.makes == "checkpoints" and not (has_checkpoint or _read_progress(record, platform).evaluated):
         print_message("there is no checkpoint among them")
     downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
     if to:
@@ -124,6 +126,11 @@ def select_checkpoints(
     return _select_outputs(run_outputs, checkpoint or "all", record, flag, takes_last=takes_last)
 
 
+def _read_progress(record: RunRecord, platform: Platform) -> Progress:
+    """Return what the log of a run tells; nothing if it cannot be read."""
+    return run_log.read_run_log(record, platform, on_error=lambda error: None)[0]
+
+
 def _select_outputs(
     run_outputs: Sequence[Output],
     checkpoint: str,
@@ -157,7 +164,7 @@ def _select_outputs(
 
 
 def _explain_no_outputs(status: Status, record: RunRecord, platform: Platform) -> str:
-    if status.finished and run_log.read_run_log(record, platform, on_error=lambda error: None)[0].has_output:
+    if status.finished and _read_progress(record, platform).has_output:
         return "What it saved is no longer there."
     return f"It has saved nothing: its state is {status.state}{': ' + status.reason if status.reason else ''}."
 

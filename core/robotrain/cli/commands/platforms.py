@@ -168,10 +168,13 @@ def _make_columns(lines: Sequence[MatrixLine], names: Sequence[str]) -> tuple[Co
 
 
 def list_reasons(matrix: ParityMatrix, platform: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the name, level and reason of each row of one platform."""
+    """Yield the name, level and reason of each row of one platform; a repeated reason refers to its first row."""
+    titles_by_support: dict[Support, str] = {}
     for row in matrix.rows:
-        support = row.cells[platform]
-        yield format_row_title(row), format_level(support), _format_remark(row, support)
+        support, title = row.cells[platform], format_row_title(row)
+        first_title = titles_by_support.setdefault(support, title)
+        is_repeated = support.level in ("no", "not_yet") and first_title != title
+        yield title, format_level(support), f"as {first_title}" if is_repeated else _format_remark(row, support)
     for limit, number in zip(matrix.limits, _list_limits(matrix, platform), strict=True):
         yield f"limit {limit.name}", number, LIMITS.get(limit.name, "")
 
