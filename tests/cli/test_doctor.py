@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 from robotrain import network_deadline
-from robotrain.cli.commands.doctor import summarize_results
-from robotrain.doctor.health_checks import CheckResult, run_checks
-from robotrain.model.health import Check, report_failure
 from virtual_terminal import VirtualTerminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "hub")]  # each looks at the whole machine
@@ -156,7 +153,8 @@ def test_broken_plugin_fails_only_for_its_own_platform(robotrain, checks, instal
     )
     check_result(checks()["plugins"], "warn", "acme-grid 0.3", "No module named 'grid_sdk_gone'", *ways)
     answer = robotrain("doctor", "--platform", "grid")
-    answer.check(4, "grid")
+    assert answer.exit_code == 4
+    assert "acme-grid 0.3" in answer.stdout
 
 
 def test_checks_of_plugins_are_run(robotrain, install):
@@ -233,13 +231,6 @@ def test_check_without_an_answer_is_reported_and_hides_no_failure(install, robot
     assert ("1 of N checks failed" in summarize(answer)) == (exit_code == 4)
     assert "ROBOTRAIN_NETWORK_SECONDS=30 robotrain doctor …" in answer.stdout
     assert robotrain("doctor", "--json").json["unanswered"] == ["odd"]
-
-
-@pytest.mark.parametrize(("name", "verdict"), [("acme", "a submit to acme would fail"), ("", "a submit would fail")])
-def test_failed_check_of_one_platform_fails_only_submits_to_it(name, verdict):
-    check = Check(name="account", run=lambda: [report_failure("no account")])
-    results = run_checks([CheckResult(check=check, distribution="acme", platform=name)], 60)
-    assert f"checks failed: {verdict}" in summarize_results(results, "")
 
 
 @pytest.mark.parametrize(
