@@ -60,7 +60,7 @@ def test_a_program_sees_its_secret_and_no_file_of_robotrain_has_it(
     command: tuple[str, ...], secret_file: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
-    words = ("submit", "command", "--platform", "local", "--wait", "--secret", f"API_TOKEN={secret_file}")
+    words = ("submit", "command", "--platform", "local", "--stream", "--secret", f"API_TOKEN={secret_file}")
     environ = {**os.environ, "ROBOTRAIN_STATE": str(state)}
     done = subprocess.run([*command, *words, "--", "python3", "-c", SHOW], capture_output=True, text=True, env=environ)
     shown = done.stdout + done.stderr

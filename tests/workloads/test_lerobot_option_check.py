@@ -145,12 +145,12 @@ def test_options_of_an_evaluated_policy_are_asked_about(
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     trained = policy("trained", chunk_size=16, n_action_steps=16)
     line = ("lerobot-eval", "--platform", "local", "--policy-path", trained, "--dataset-path", pusht)
-    check = ("--check", "--checker", training_python, "--json")
-    answer = robotrain("explain", *line, *check, "--", "--policy.n_action_steps=50")
+    check = ("--dry-run", "--checker", training_python, "--json")
+    answer = robotrain("submit", *line, *check, "--", "--policy.n_action_steps=50")
     (problem,) = answer.json["problems"]
     assert (problem["code"], problem["given"]) == ("options-refused", "--policy.n_action_steps=50")
-    assert robotrain("explain", *line, *check, "--", "--policy.n_action_steps=8").exit_code == 0
-    assert robotrain("explain", *line, *check).exit_code == 0
+    assert robotrain("submit", *line, *check, "--", "--policy.n_action_steps=8").exit_code == 0
+    assert robotrain("submit", *line, *check).exit_code == 0
 
 
 @pytest.mark.slow
