@@ -8,6 +8,7 @@ from untrained_policy import DATASET, NETWORK, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
+OPTIONS = [*NETWORK, "--policy.pretrained_backbone_weights=null"]
 STEPS = f"""
 name: shift
 steps:
@@ -15,7 +16,7 @@ steps:
     workload: lerobot-train
     sources: {{dataset: [{{data_asset: "azureml:mini:3"}}]}}
     parameters: {{training_steps: 2, save_freq: 1, batch_size: 2, num_workers: 0, val_split: 0, device: cpu}}
-    trainer_args: {json.dumps(NETWORK)}
+    trainer_args: {json.dumps(OPTIONS)}
   evaluate:
     workload: lerobot-eval
     sources: {{policy: [{{from: train}}]}}
@@ -65,5 +66,5 @@ JOB = f"""
 workload: lerobot-train
 sources: {{dataset: [{{data_asset: "azureml:mini:3"}}]}}
 parameters: {{training_steps: 2, save_freq: 2, log_freq: 1, batch_size: 2, num_workers: 0, val_split: 0, device: cpu}}
-trainer_args: {json.dumps(NETWORK)}
+trainer_args: {json.dumps(OPTIONS)}
 """
