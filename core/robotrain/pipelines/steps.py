@@ -25,8 +25,6 @@ make_problem = Messages(__file__)
 
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
 MAX_STEPS = 1000
-MAX_SHOWN = 8
-"""How many steps of a cycle a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +160,8 @@ def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platf
                     wanted=redact(name),
                 )
     for cycle in _find_cycles(steps):
-        cycle_names = [*cycle[:MAX_SHOWN], "…"] if len(cycle) > MAX_SHOWN + 1 else cycle
         location = next(step.where for step in steps if step.name == cycle[0])
-        yield make_problem("step-cycle", where=location, shown=" → ".join(map(redact, cycle_names)))
+        yield make_problem("step-cycle", where=location, shown=" → ".join(map(redact, cycle)))
 
 
 def _find_cycles(steps: Sequence[StepRequest]) -> Iterator[list[str]]:

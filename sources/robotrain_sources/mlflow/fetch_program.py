@@ -205,8 +205,9 @@ class MlflowFetcher:
         with tempfile.TemporaryDirectory(dir=to.parent) as incoming:
             where = {"tracking_uri": self._address, "registry_uri": self._address}
             downloaded = Path(self._mlflow.artifacts.download_artifacts(uri, dst_path=incoming, **where))
-            stored_sizes = [path.stat().st_size for path in Path(incoming).rglob("*") if path.is_file()]
-            known_sizes = [size for size in sizes if size is not None]
+            paths = [downloaded, *downloaded.rglob("*")]  # a store may send folders beside it whose names begin so
+            stored_sizes = [path.stat().st_size for path in paths if path.is_file()]
+            known_sizes = [size for size in sizes if size is not None and size >= 0]  # Azure ML's store says -1
             if not stored_sizes:
                 raise FetchError(f"{uri} has no files")
             if len(known_sizes) == len(sizes) and sorted(known_sizes) != sorted(stored_sizes):
