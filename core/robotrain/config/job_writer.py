@@ -48,6 +48,11 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         ARGUMENT_KEYS[bool(workload.own_command)]: [argument.value for argument in resolution.trainer_args],
         "platforms": {platform: platform_values} if platform_values else {},
     }
+    return join_blocks(comments, document)
+
+
+def join_blocks(comments: Iterable[str], document: Mapping[str, Any]) -> str:
+    """Return the text of a job file: comments, then each key that has a value."""
     blocks = ["\n".join(comments), *(dump_yaml({key: part}) for key, part in document.items() if part)]
     return "\n\n".join(blocks) + "\n"
 

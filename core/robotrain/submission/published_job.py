@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from robotrain_runtime.contract.checkpoint import JOB_FILE
+from robotrain_runtime.contract.checkpoint import PUBLISHED_JOB_FILE, is_machine_path
 
-from robotrain.config.job_writer import dump_yaml
+from robotrain.config.job_writer import join_blocks
 from robotrain.model.job import OWN_PARAMETER, TRAINER_ARGS, Job
 from robotrain.store.run_values import RESUME_ROLE, is_chosen_row
 
@@ -16,12 +16,12 @@ def format_published_job(job: Job, value_rows: Iterable[Mapping[str, Any]]) -> s
 
     :param value_rows: as those of a plan.
     """
-    comments = [f"# The job of these checkpoints: robotrain submit {JOB_FILE} --platform NAME"]
+    comments = [f"# The job of these checkpoints: robotrain submit {PUBLISHED_JOB_FILE} --platform NAME"]
     sources: dict[str, list[dict[str, str]]] = {}
     for source in job.sources:
         if source.role == RESUME_ROLE or source.implied:
             continue
-        if _is_machine_path(source.uri):
+        if is_machine_path(source.uri):
             comments.append(f"# {source.role}: a folder of another machine; give a copy of it.")
             continue
         sources.setdefault(source.role, []).append({source.kind: source.uri})
@@ -32,14 +32,9 @@ def format_published_job(job: Job, value_rows: Iterable[Mapping[str, Any]]) -> s
     for name, value in job.parameters:
         if name not in row_by_name or value is None:
             continue
-        if _is_machine_path(value):
+        if is_machine_path(value):
             comments.append(f"# {name}: a file or folder of another machine; give a copy of it.")
         else:
             document["params" if row_by_name[name].get(OWN_PARAMETER) else "parameters"][name] = value
-    document[TRAINER_ARGS] = ["PATH" if _is_machine_path(word) else word for word in job.trainer_args]
-    blocks = ["\n".join(comments), *(dump_yaml({key: part}) for key, part in document.items() if part)]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _is_machine_path(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("/", "file:/"))
+    document[TRAINER_ARGS] = ["PATH" if is_machine_path(word) else word for word in job.trainer_args]
+    return join_blocks(comments, document)

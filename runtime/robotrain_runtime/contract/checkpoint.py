@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
-JOB_FILE = "robotrain-job.yaml"
+PUBLISHED_JOB_FILE = "robotrain-job.yaml"
 """The job file of the job, in a checkpoint's folder."""
 OUTPUT_TAG = "checkpoint_{}_output"
 """The tag of a tracking run that names the place of a checkpoint, by its folder's name, that is no artifact."""
+
+
+def is_machine_path(value: object) -> bool:
+    """Return whether a value is an absolute path, which is published nowhere: it tells of the machine that it is on."""
+    return isinstance(value, str) and value.startswith(("/", "file:/"))
 
 
 @dataclass(frozen=True, kw_only=True)

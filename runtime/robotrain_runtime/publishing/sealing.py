@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import checkpoint, document
-from robotrain_runtime.contract.checkpoint import JOB_FILE, MANIFEST, CheckpointManifest
+from robotrain_runtime.contract.checkpoint import MANIFEST, PUBLISHED_JOB_FILE, CheckpointManifest
 from robotrain_runtime.contract.document import JOB_FILE_KEY, JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Evaluated
 from robotrain_runtime.contract.failure import CancelCheck, PermanentError
@@ -182,7 +182,7 @@ def _write_seal(
     """
     event = artifact.event
     if artifact.kind == "checkpoint" and (job_file := job_document.record.get(JOB_FILE_KEY)):
-        write_atomically(folder / JOB_FILE, str(job_file).encode())
+        write_atomically(folder / PUBLISHED_JOB_FILE, str(job_file).encode())
     submission = document.read_submission_id(job_document)
     return checkpoint.seal_checkpoint(
         folder,

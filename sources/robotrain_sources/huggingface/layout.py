@@ -82,4 +82,4 @@ def _replace_paths(value: Any, replacement: str | None) -> Any:
         return {name: _replace_paths(child, replacement) for name, child in value.items()}
     if isinstance(value, list):
         return [_replace_paths(child, replacement) for child in value]
-    return replacement if isinstance(value, str) and value.startswith(("/", "file:/")) else value
+    return replacement if checkpoint.is_machine_path(value) else value
