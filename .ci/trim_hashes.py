@@ -3,6 +3,8 @@
 The .in says which machines: `# for: CPython 3.12 on manylinux_2_28_x86_64`, and which packages without wheels are built
 there: `# built: bddl`. Their hashes are those of their sources, and the lock begins with that line. PYLOCK.toml is uv's
 list of the same packages, which names their wheels; a hash alone does not say whose it is.
+
+A .in that extends another one, `-r eval.in`, has a lock that begins with `-r eval.txt` and leaves out what is there.
 """
 
 import re
@@ -16,6 +18,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 FOR = re.compile(r"^# for: CPython ([\d. ]+) on ([\w ]+)$", re.MULTILINE)
+EXTENDED = re.compile(r"^-r (\w+)\.\w+$", re.MULTILINE)
 BUILT = re.compile(r"^# built: ([\w -]+)$", re.MULTILINE)
 PLATFORM = re.compile(r"(manylinux|macosx)_(\d+)_(\d+)_(\w+)")
 PINNED = re.compile(r"(\S+)==(\S+)(?: ; .*)? \\")
@@ -29,12 +32,29 @@ Wheels = Mapping[str, Tags]
 
 
 def main(source: Path, lock: Path, listed: Path) -> None:
-    """Rewrite LOCK.txt. Raises SystemExit when the .in names no machines, or a package would be left with nothing."""
+    """Rewrite LOCK.txt. Raises SystemExit when a package would be left with nothing."""
     machines = list(_read_machines(source))
-    built = BUILT.search(source.read_text(encoding="utf-8"))
+    text = source.read_text(encoding="utf-8")
+    built, extended = BUILT.search(text), EXTENDED.search(text)
     packages = _read_packages(listed, built[1].split() if built else (), frozenset().union(*machines))
-    kept = [_trim_package(block, packages, machines) for block in _split_packages(lock.read_text(encoding="utf-8"))]
-    lock.write_text("".join([*([f"{built[0]}\n"] if built else []), *kept]), encoding="utf-8")
+    head, *blocks = _split_packages(lock.read_text(encoding="utf-8"))
+    trimmed = [_trim_package(block, packages, machines) for block in blocks]
+    if extended:
+        head += f"-r {extended[1]}.txt\n"
+        present = set(map(_strip_comments, _list_extended(source)))
+        trimmed = [block for block in trimmed if _strip_comments(block) not in present]
+    lock.write_text("".join([*([f"{built[0]}\n"] if built else []), head, *trimmed]), encoding="utf-8")
+
+
+def _list_extended(source: Path) -> Iterator[str]:
+    """Yield the packages of all locks that a .in extends."""
+    for name in EXTENDED.findall(source.read_text(encoding="utf-8")):
+        yield from _split_packages(source.with_name(f"{name}.txt").read_text(encoding="utf-8"))
+        yield from _list_extended(source.with_name(f"{name}.in"))
+
+
+def _strip_comments(block: str) -> str:
+    return re.sub(r"^\s*#.*\n?", "", block, flags=re.MULTILINE).strip()
 
 
 def choose_hashes(wheels: Wheels, machines: list[Tags], had: set[str]) -> set[str]:
@@ -91,8 +111,7 @@ def _get_name(wheel: Mapping[str, str]) -> str:
 def _read_machines(source: Path) -> Iterator[Tags]:
     """Yield the tags of wheels that each machine can install: every Python on every platform."""
     found = FOR.search(source.read_text(encoding="utf-8"))
-    if not found:
-        raise SystemExit(f"{source} names no machines, as in: # for: CPython 3.12 on manylinux_2_28_x86_64")
+    assert found is not None
     for version in found[1].split():
         python = tuple(map(int, version.split(".")))
         for platform in found[2].split():
@@ -105,8 +124,7 @@ def _read_machines(source: Path) -> Iterator[Tags]:
 def _list_platform_tags(platform: str) -> Iterator[str]:
     """Yield the platform tags that a machine supports whose newest tag is this one."""
     found = PLATFORM.fullmatch(platform)
-    if not found:
-        raise SystemExit(f"{platform} is neither manylinux_…_… nor macosx_…_…")
+    assert found is not None
     kind, major, minor, machine = found[1], int(found[2]), int(found[3]), found[4]
     if kind == "macosx":
         yield from tags.mac_platforms((major, minor), machine)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.container_plugin import SourceContainerPlugin
+from robotrain_runtime.contract.container_plugin import SourceContainerPlugin, read_lock
 from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
@@ -62,7 +62,7 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     environments_by_lock: dict[bytes, LockedEnvironment] = {}
     for environment in filter(None, environments):
         path = Path(environment.lock)
-        lock, name = path.read_bytes(), path.name
+        lock, name = read_lock(path).encode(), path.name
         if any(other_lock.name == name and other_lock.lock != lock for other_lock in environments_by_lock.values()):
             name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
         env = LockedEnvironment(name=name, lock=lock, python=environment.python, gib=environment.gib)

@@ -169,15 +169,11 @@ def test_configuration_of_uv_of_the_user_counts_and_packages_elsewhere_are_no_en
     assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
 
 
-def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path):
-    (tmp_path / "copy.txt").write_bytes(lock.read_bytes())
-    assert environment.get_environment_folder(lock, tmp_path) == environment.get_environment_folder(
-        tmp_path / "copy.txt", tmp_path
-    )
-    (tmp_path / "copy.txt").write_text("other==1\n")
-    assert environment.get_environment_folder(lock, tmp_path) != environment.get_environment_folder(
-        tmp_path / "copy.txt", tmp_path
-    )
+@pytest.mark.parametrize(("text", "is_shared"), [("-r lock.txt\n", True), ("other==1\n", False)])
+def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path, text, is_shared):
+    (tmp_path / "copy.txt").write_text(text)
+    folders = {environment.get_environment_folder(path, tmp_path) for path in (lock, tmp_path / "copy.txt")}
+    assert (len(folders) == 1) == is_shared
 
 
 SAID = {

@@ -8,6 +8,7 @@ import pytest
 from job_documents import evaluation, folders, get_work
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import read_lock
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import loaded_policy
 from robotrain_workloads.lerobot_eval import container, references
@@ -46,7 +47,7 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
         results=tmp_path / "work/outputs/eval_results",
         work=tmp_path / "work",
         kept_policy=tmp_path / "work/outputs/policy/000000",
-        lock=hashlib.sha256(container.ENVIRONMENT.lock.read_bytes()).hexdigest(),
+        lock=hashlib.sha256(read_lock(container.ENVIRONMENT.lock).encode()).hexdigest(),
         conditions_digest=references.digest_conditions(document.parameters, ()),
     )
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from robotrain_runtime import data_environment
+from robotrain_runtime.contract.container_plugin import read_lock
 from robotrain_workloads.lerobot import versions
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +118,7 @@ def test_every_machine_that_could_install_a_package_still_can(tool, index, machi
     ids=lambda value: f"{value.parent.name}-{value.stem}" if isinstance(value, Path) else "",
 )
 def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
-    text = lock.read_text()
+    text = read_lock(lock)
     packages = len(re.findall(r"^\S+==", text, re.MULTILINE))
     assert packages <= text.count("--hash=sha256:") < each * packages
 
@@ -126,11 +127,10 @@ def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
 @pytest.mark.parametrize("name", LOCKS[1:])
 def test_an_evaluation_runs_on_the_very_versions_that_trained(version, name):
     trained, evaluated = (_locked(version.get_lock(workload)) for workload in ("train", name))
-    assert trained["lerobot"] == version.name
-    assert {name: evaluated.get(name) for name in trained} == trained
+    assert evaluated.items() >= trained.items()
     assert {"matplotlib", "gym-pusht"} <= evaluated.keys()
     assert "opencv-python" not in evaluated  # it would write over opencv-python-headless
 
 
 def _locked(lock) -> dict[str, str]:
-    return dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", read_lock(lock), re.MULTILINE))

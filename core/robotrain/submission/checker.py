@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, read_lock
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import environment, environment_check
@@ -169,7 +169,7 @@ def _make_checker(python: Path, required_environment: PythonEnvironment, folder:
 
 def read_locked_versions(required_environment: PythonEnvironment) -> dict[str, str]:
     """Return the locked version of each package that an environment must have, by name."""
-    lock = required_environment.lock.read_text(encoding="utf-8")
+    lock = read_lock(required_environment.lock)
     matches = (
         (name, re.search(rf"^{re.escape(name)}==([^\s;\\]+)", lock, re.M))
         for name in required_environment.required_packages

@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 
 import pytest
 from robotrain_runtime.contract import document, event
-from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import (
+    PythonEnvironment,
+    WorkCommand,
+    WorkloadContainerPlugin,
+    read_lock,
+)
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
@@ -175,7 +180,7 @@ class WorkloadKit(KitBase):
         if environment.gib <= 0:
             yield "`gib` of ENVIRONMENT is 0: write how much disk it needs"
         lock_lines = [
-            lock_line.strip() for lock_line in re.sub(r"\\\s*\n", " ", environment.lock.read_text()).split("\n")
+            lock_line.strip() for lock_line in re.sub(r"\\\s*\n", " ", read_lock(environment.lock)).split("\n")
         ]
         requirements = [lock_line for lock_line in lock_lines if lock_line and not lock_line.startswith(("#", "--"))]
         unhashed_names = [

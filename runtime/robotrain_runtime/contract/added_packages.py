@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from robotrain_runtime.contract import files
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, read_lock
 from robotrain_runtime.contract.document import JobDocument
 
 FOLDER = "added-packages"
@@ -77,7 +77,7 @@ def add_packages(environment: PythonEnvironment, document: JobDocument) -> Pytho
     """
     if not document.program_lock or not document.placement.cache:
         return environment
-    lock = environment.lock.read_text(encoding="utf-8")
+    lock = read_lock(environment.lock)
     parts = [lock, document.program_lock, *document.program_files]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     folder = Path(document.placement.cache, FOLDER, digest).absolute()

@@ -1,5 +1,6 @@
 """Interfaces of container plugins: workloads, source kinds, publish targets, tracking addresses."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.problem import Problem, Suggestion
 
+EXTENDED = re.compile(r"^-r (\S+)\n", re.MULTILINE)
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment variable of the modules of tracking addresses, for the tracking process."""
 PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
@@ -29,7 +31,7 @@ class PythonEnvironment:
     """A locked Python environment."""
 
     lock: Path
-    """Its requirements file with hashes."""
+    """Its requirements file with hashes, which may begin with another one: `-r train.txt` (`read_lock`)."""
     python: str
     """A version, or a range such as `3.10-3.14`, of which any on the machine will do."""
     gib: float
@@ -38,6 +40,11 @@ class PythonEnvironment:
     """The machine that the lock is for, such as `Linux-x86_64`; empty for any."""
     required_packages: Mapping[str, str] = field(default_factory=dict)
     """The distributions, with a prefix of the version, that a user's own environment must have."""
+
+
+def read_lock(lock: Path) -> str:
+    """Return the text of a lock, with that of the lock beside it which it begins with. Raise OSError."""
+    return EXTENDED.sub(lambda match: read_lock(lock.with_name(match[1])), lock.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, kw_only=True)

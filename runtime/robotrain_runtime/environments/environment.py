@@ -18,7 +18,7 @@ from typing import Any
 
 from robotrain_runtime import data_environment
 from robotrain_runtime.contract import added_packages, child_python, files
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, read_lock
 from robotrain_runtime.contract.document import MACHINE_BUILD
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter, torch_build, uv_program
@@ -62,7 +62,7 @@ def list_missing_packages(environment_folder: Path, lock: Path) -> list[str]:
         *(folder.stem.partition("-")[0] for folder in folders),
         *(pin.partition("==")[0] for pin in linked_pins),
     ]
-    return torch_build.list_missing(lock.read_text(encoding="utf-8"), "unpinned" in marker, installed_names)
+    return torch_build.list_missing(read_lock(lock), "unpinned" in marker, installed_names)
 
 
 def _runs_here(environment_folder: Path) -> bool:
@@ -230,12 +230,12 @@ def _find_image_base(lock: Path) -> Path | None:
 
 
 def _digest_lock(lock: Path) -> str:
-    return hashlib.sha256(lock.read_bytes()).hexdigest()
+    return hashlib.sha256(read_lock(lock).encode()).hexdigest()
 
 
 def _make_name(lock: Path, torch_backend: str | None = None, variant: str = "") -> str:
     """Return the name of an environment; `variant` is what differs from the one that is fully locked."""
-    key_bytes = lock.read_bytes()
+    key_bytes = read_lock(lock).encode()
     if torch_backend and torch_build.split_lock(key_bytes.decode()):
         key_bytes += f"\n# torch-backend {torch_build.get_backend_key(torch_backend)}\n".encode()
     if variant:
@@ -281,7 +281,7 @@ class EnvironmentBuild:
         return self.place
 
     def _describe_duration(self) -> str:
-        has_torch = torch_build.split_lock(self.lock.read_text(encoding="utf-8"))
+        has_torch = torch_build.split_lock(read_lock(self.lock))
         return ", which usually takes 2 to 10 minutes, once: PyTorch is large" if has_torch else ""
 
     def _build(self) -> None:
@@ -307,7 +307,7 @@ class EnvironmentBuild:
 
     def _install_lock(self, tool: Path, scratch: Path) -> dict[str, object]:
         """Install the lock, perhaps with another torch. Return the facts for the marker."""
-        lock_text = self.lock.read_text(encoding="utf-8")
+        lock_text = read_lock(self.lock)
         build_options = ("--build-constraints", self.lock) if lock_text.startswith(BUILT_LINE) else ()
         pip = (tool, "pip", "install", "--python", get_python(scratch), *build_options)
         base = _find_image_base(self.lock) if self.torch_backend is None and self.image_torch is None else None

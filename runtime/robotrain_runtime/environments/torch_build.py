@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 from urllib.request import urlopen
 
+from robotrain_runtime.contract.container_plugin import read_lock
 from robotrain_runtime.environments import interpreter
 from robotrain_runtime.machine import hardware
 
@@ -91,7 +92,7 @@ def split_lock(lock: str) -> SplitLock | None:
 
 def suits_cpu(lock: Path) -> bool:
     """Return whether a lock has torch for CUDA, and this machine no NVIDIA GPU that could use it."""
-    lock_parts = split_lock(lock.read_text(encoding="utf-8"))
+    lock_parts = split_lock(read_lock(lock))
     if lock_parts is None or not lock_parts.cuda:
         return False
     try:
@@ -102,7 +103,7 @@ def suits_cpu(lock: Path) -> bool:
 
 def has_cpu_build(lock: Path) -> bool:
     """Return whether the index of the builds for the CPU answers, and has the versions of a lock."""
-    lock_parts = split_lock(lock.read_text(encoding="utf-8"))
+    lock_parts = split_lock(read_lock(lock))
     assert lock_parts is not None
     try:
         for pin in lock_parts.torch_pins:
@@ -228,7 +229,7 @@ class ImageTorch:
 
 def find_image_torch(lock: Path, version_range: str) -> ImageTorch | None:
     """Return a torch that fits `lock` and a Python of such a version; None if there is none, or it is off."""
-    lock_parts = split_lock(lock.read_text(encoding="utf-8"))
+    lock_parts = split_lock(read_lock(lock))
     if lock_parts is None or is_image_torch_off():
         return None
     matches = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.container_plugin import GpuRequirement
+from robotrain_runtime.contract.container_plugin import GpuRequirement, read_lock
 from robotrain_runtime.contract.document import MACHINE_BUILD, Placement
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 
@@ -183,7 +183,7 @@ def count_visible_gpus() -> int:
 
 def read_cuda_version(lock: Path) -> str:
     """Return the CUDA version of a locked environment, such as `12.8`; empty when it has none."""
-    match = CUDA_PIN.search(lock.read_text(encoding="utf-8"))
+    match = CUDA_PIN.search(read_lock(lock))
     return match[1] if match else ""
 
 

@@ -117,7 +117,10 @@ class LeRobotVersion(NamedTuple):
     folder: Path
 
     def get_lock(self, name: str) -> Path:
-        """Return the lock of an environment: `train`, `eval`, or that of a simulated one, which may not exist."""
+        """Return the lock of an environment: `train`, `eval`, or that of a simulated one, which may not exist.
+
+        That of `eval` begins with that of `train`, and that of a simulated one with that of `eval`.
+        """
         return self.folder / f"{name}.txt"
 
     def read_options(self) -> Mapping[str, Any]:
@@ -177,7 +180,9 @@ def get_version(name: object = None) -> LeRobotVersion:
 
 def get_data_package(version: LeRobotVersion, lock: str) -> str:
     """Return the package with the files of a version that a job reads, for its payload. `lock` is as in `get_lock`."""
-    files = (OPTIONS_FILE, INDEX_FILE, NETWORK_FILE, *((TASKS_FILE,) if lock != "train" else ()), f"{lock}.txt")
+    files = [OPTIONS_FILE, INDEX_FILE, NETWORK_FILE, "train.txt"]
+    if lock != "train":
+        files += [TASKS_FILE, *sorted({"eval.txt", f"{lock}.txt"})]
     return f"{DATA_PACKAGE}.{version.folder.name}:{','.join(files)}"
 
 

@@ -17,6 +17,7 @@ from robotrain_runtime.contract.container_plugin import (
     PythonEnvironment,
     TrackingSpec,
     WorkCommand,
+    read_lock,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, make_data_problem
@@ -393,8 +394,8 @@ def _digest_lock(document: JobDocument) -> str:
     """Return the SHA-256 of the locked packages; empty for an environment of the user's own."""
     if document.placement.environment:
         return ""
-    lock = environment(document).lock.read_bytes()
-    return hashlib.sha256(lock + document.program_lock.encode()).hexdigest()
+    lock = read_lock(environment(document).lock)
+    return hashlib.sha256((lock + document.program_lock).encode()).hexdigest()
 
 
 def _list_tasks(values: Mapping[str, Any]) -> list[str]:

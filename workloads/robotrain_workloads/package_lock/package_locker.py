@@ -22,7 +22,7 @@ from robotrain.model.locked_program import LockedProgram
 from robotrain.model.plan import make_job_document
 from robotrain.plugins.manager import get_plugins
 from robotrain_runtime.contract.added_packages import encode_file, list_packages
-from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin, read_lock
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
@@ -82,7 +82,7 @@ def _read_input(job: Job) -> LockInput | None:
         return None
     environment = find_environment(job)
     builds = bool(job["allow_builds"])
-    locked = list_packages(environment.lock.read_text(encoding="utf-8"))
+    locked = list_packages(read_lock(environment.lock))
     present_packages: dict[str, str] = {canonicalize_name(name): version for name, version in locked.items()}
     owner = f"the environment of {job.workload}"
     return read_packages(package_texts, environment.python, present_packages, owner, allow_builds=builds)

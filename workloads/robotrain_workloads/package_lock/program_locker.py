@@ -11,7 +11,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.plugins.manager import get_plugins
-from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin, read_lock
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
@@ -49,7 +49,7 @@ def _find_shipped(job: Job) -> LockedProgram | None:
         return None
 
     plugin = load_container_plugin(get_plugins().workload(str(name)).container_plugin, WorkloadContainerPlugin)
-    lock = plugin.ENVIRONMENT.lock.read_text(encoding="utf-8")
+    lock = read_lock(plugin.ENVIRONMENT.lock)
     count = sum(line[:1].isalnum() for line in lock.splitlines())
     summary = f"{count} packages, Python {plugin.ENVIRONMENT.python}"
     return LockedProgram(lock=lock, python=plugin.ENVIRONMENT.python, origin=str(name), summary=summary)
