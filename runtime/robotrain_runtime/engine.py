@@ -392,8 +392,7 @@ class Engine:
         except Cancelled:
             raise StopRequested from None
         except (OSError, PermanentError) as error:
-            if work.names_mlflow:
-                self._emit_warning(f"what the program logs to MLflow itself is not in this run: {error}")
+            self._emit_warning(f"what the program logs to MLflow itself is not in this run: {error}")
         return tracker.run_environ
 
     def _make_work_environ(self, variables: Mapping[str, str]) -> dict[str, str]:

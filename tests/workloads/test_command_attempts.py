@@ -4,14 +4,13 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 
 import job_documents
 import pytest
 from program_checkpoints import FollowedProgram
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_workloads.command import container, launcher, program_spec
+from robotrain_workloads.command import container, program_spec
 
 FOLDERS = "checkpoints/{step}"
 RESUME_ARGS = '["--resume", "{resume}"]'
@@ -266,12 +265,3 @@ def test_a_checkpoint_of_another_run_does_not_change_with_the_one_that_is_put_ba
 def test_torchrun_starts_a_python_command_once_for_each_gpu(make_document, start, words, behind):
     arguments, _, _ = start(make_document(tuple(words), launcher="torchrun", num_gpus=4))
     assert arguments == [words[0], "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4", *behind]
-
-
-def test_torchrun_without_pytorch_is_told_as_such(tmp_path):
-    clean = {"PATH": os.environ["PATH"], "PYTHONNOUSERSITE": "1"}
-    message = launcher.explain_missing_torch(sys.executable, clean)
-    assert "PyTorch" in message
-    (tmp_path / "torch.py").touch()
-    assert launcher.explain_missing_torch(sys.executable, {**clean, "PYTHONPATH": str(tmp_path)}) == ""
-    assert launcher.explain_missing_torch("/no/python", clean) == ""

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 from job_documents import check_findings
-from program_checkpoints import FollowedProgram
 from robotrain import api
 from robotrain.model.scores import format_scores
 from robotrain_runtime.contract.event import Evaluated, format_event, parse_event
 from robotrain_workloads.command import results
-from robotrain_workloads.command.results import PrintedScores
 from robotrain_workloads.command.workload import COMMAND
 
 SCORES = {
@@ -178,42 +176,3 @@ def test_pipeline_of_two_own_programs_trains_and_evaluates(robotrain, monkeypatc
     assert answer.exit_code == (0 if passed else 5), answer.stderr + answer.stdout
     evaluated = next(filter(None, (run.evaluated() for run in api.runs())))
     assert (evaluated.scores["return"], evaluated.step, evaluated.passed) == (7, 7, passed)
-
-
-PRINTED = {
-    "a share": ("success_rate: 0.250", {"success_rate": 0.25}),
-    "a percentage": ("Success rate: 66.7%", {"success_rate": 0.667}),
-    "a fraction beside a mean": ("success: 5/20, mean_reward=3.25", {"success_rate": 0.25, "mean_reward": 3.25}),
-    "the last of a running share": ("success rate: 0.5\nsuccess rate: 0.75", {"success_rate": 0.75}),
-    "episodes before their mean": ("reward: 1.0\nreward: 3.0\nAverage return: 2.0", {"average_return": 2.0}),
-    "no number": ("success: none\nreturn code 1\nscores/x: 3\nreward 12:30", None),
-    "nothing": ("", None),
-}
-
-
-@pytest.mark.parametrize("case", PRINTED)
-@pytest.mark.parametrize(("has_weights", "exit_code"), [(False, 0), (True, 0), (False, 1)])
-def test_scores_that_a_program_prints_of_its_policy(tmp_path, capsys, case, has_weights, exit_code):
-    text, scores = PRINTED[case]
-    program = FollowedProgram(tmp_path)
-    if has_weights:
-        program.write("model.pt")
-    printed = PrintedScores(program.spec, "")
-    printed.read_lines(text.encode().splitlines())
-    assert [*printed.finish(exit_code, is_stopped=False)] == []
-    events = [record.event for line in capsys.readouterr().out.splitlines() if (record := parse_event(line))]
-    evaluated = [event.scores for event in events if isinstance(event, Evaluated)]
-    assert evaluated == ([pytest.approx(scores)] if scores and not has_weights and exit_code == 0 else [])
-
-
-@pytest.mark.slow
-def test_printed_score_of_an_own_evaluation_is_shown(robotrain, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    line = ("submit", "command", "--platform", "local", "--tracking-uri", "none", "--wait")
-    train = robotrain(*line, "--name", "bc", "--", "bash", "-c", 'echo w > "$ROBOTRAIN_OUTPUTS/model.pt"')
-    assert train.exit_code == 0, train.stderr
-    evaluation = ("--policy-run", "bc", "--", "bash", "-c", 'echo "success_rate: 0.250 of $0"', "{policy}")
-    assert robotrain(*line, *evaluation).exit_code == 0
-    assert "success 25%" in robotrain("status").stdout
-    assert "25%" in robotrain("runs").stdout
-    assert not [output for output in api.runs(limit=1)[0].outputs() if output.kind == "checkpoint"]

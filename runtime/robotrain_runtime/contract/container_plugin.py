@@ -65,8 +65,6 @@ class WorkCommand:
     """Whether it logs to MLflow itself: it is started with the variables of the run that tracks the job, if that has
     started within some seconds.
     """
-    names_mlflow: bool = True
-    """Whether it is known to log to MLflow: only then it is said that it cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)

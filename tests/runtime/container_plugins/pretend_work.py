@@ -88,7 +88,6 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         environ=environ,
         notes=notes,
         joins_tracking=joins,
-        names_mlflow=document.parameters.get("joins") != "unnamed",
         cache_folders=tuple(folders),
     )
 

@@ -93,7 +93,6 @@ class CheckpointFollower:
     """Follows the checkpoints below the outputs of a program, and those that it reports.
 
     :param get_step: returns the last step of the program that is known; None if none is.
-    :param has_scores: returns whether the program has evaluated: then what it leaves is no checkpoint.
     """
 
     def __init__(
@@ -102,7 +101,6 @@ class CheckpointFollower:
         get_step: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         send: Callable[[Any], None] = emit_event,
-        has_scores: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outputs, self._folder = Path(os.path.realpath(spec.outputs)), Path(spec.checkpoints)
         self._text = str(spec.values["checkpoints"] or "")
@@ -111,7 +109,6 @@ class CheckpointFollower:
         """Whether checkpoints are those of a usual pattern, once there are some: nobody names one."""
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
-        self._has_scores = has_scores
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
@@ -179,7 +176,7 @@ class CheckpointFollower:
         elif self._pattern and not self._is_usual:
             files_text = checkpoint_pattern.describe_paths(program_checkpoint.list_files(self._outputs))
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: it has {files_text}"
-        elif not self._has_results and not self._has_scores():
+        elif not self._has_results:
             self._keep_outputs()
             yield from self._failures.values()
 

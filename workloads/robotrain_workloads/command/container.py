@@ -127,7 +127,6 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         environ={program_spec.SPEC_VARIABLE: str(spec.save()), **node_launch.make_environ(document)},
         notes=(*resume.notes, *hidden_notes),
         joins_tracking=program_packages.has_mlflow(document),
-        names_mlflow=program_packages.names_mlflow(code, document.trainer_args),
     )
 
 

@@ -1,9 +1,7 @@
 """`--launcher torchrun`: a `python` command, started once for each GPU. Imports nothing of core: jobs carry it."""
 
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +11,6 @@ PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 MODULE = "torch.distributed.run"
 IGNORED_OPTION = "-u"
 """The one option of Python that torchrun's workers have anyway."""
-FIND_TORCH = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
-FIND_SECONDS = 60.0
 
 
 def is_python(program: str) -> bool:
@@ -54,24 +50,3 @@ def make_command(words: Sequence[str], processes: int, group: "JobNodes | None" 
         program[0] = "--module"
     options = group.make_torchrun_options(processes) if group else ["--standalone", f"--nproc_per_node={processes}"]
     return (words[0], "-m", MODULE, *options, *program)
-
-
-def explain_missing_torch(python: str, environ: Mapping[str, str]) -> str:
-    """Return why torchrun cannot be started by this interpreter; empty if it can, or if Python itself is missing."""
-    try:
-        process = subprocess.run(
-            [python, "-c", FIND_TORCH],
-            env=dict(environ),
-            cwd=Path("/"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=FIND_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return (
-        "--launcher torchrun needs PyTorch, which the environment of the job does not have"
-        if process.returncode
-        else ""
-    )

@@ -4,13 +4,12 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
-from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store.written_files import JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE
 from robotrain_runtime.contract.files import read_limited_file
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-MAX_NAMES = 5
 MAX_LISTED = 5000
 """Files of the code that are looked at."""
 TEXT_SUFFIXES = (".py", ".yaml", ".yml", ".toml", ".json", ".ini", ".cfg", ".sh")
@@ -54,12 +52,7 @@ def check_unused(job: "Job") -> Iterator[Problem]:
         return
     own_names = parameters.list_own(name for name, _ in job.parameters)
     used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
-    unknown_names = [name for name in used_names if name not in placeholders.NAMES and name not in own_names]
-    unused_names: list[str] = [
-        name  # else the placeholder that is nearly the same is reported
-        for name in own_names
-        if name not in used_names and not find_nearest_name(name, unknown_names)
-    ]
+    unused_names = [name for name in own_names if name not in used_names]
     seeds = [placeholders.SEED] if job["seed"] is not None and placeholders.SEED not in used_names else []
     if (unused_names or seeds) and _reads_no_variables(job):
         for name in (*unused_names, *seeds):
@@ -69,24 +62,10 @@ def check_unused(job: "Job") -> Iterator[Problem]:
         unused_names = []
     roles = {source.role for source in job.sources}
     unused_names += [role for role, names in USED_BY.items() if role in roles and not {*names} & {*used_names}]
-    if unused_names:
-        yield _make_unused_problem(unused_names, own_names)
-
-
-def _make_unused_problem(names: Sequence[str], own_names: Sequence[str]) -> Problem:
-    omitted_count, names = len(names) - MAX_NAMES, names[:MAX_NAMES]
-    nouns = [f"parameter {name}" if name in own_names else name for name in names]
-    more_note = f" and {omitted_count} more" if omitted_count > 0 else ""
-    variables = [
-        *placeholders.make_variables(dict.fromkeys(names, ""), own_names),
-        *(["…"] if omitted_count > 0 else []),
-    ]
-    return make_problem(
-        "placeholder-unused",
-        *(Suggestion(f"-- … {{{name}}}") for name in names),
-        title=f"the command does not use {' and '.join(nouns)}{more_note} of the job",
-        variables=", ".join(variables),
-    )
+    for name in unused_names:
+        noun = f"the parameter {name}" if name in own_names else f"the {name}"
+        (variable,) = placeholders.make_variables({name: ""}, own_names)
+        yield make_problem("placeholder-unused", Suggestion(f"-- … {{{name}}}"), what=noun, variable=variable)
 
 
 def _reads_no_variables(job: "Job") -> bool:

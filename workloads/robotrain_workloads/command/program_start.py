@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from robotrain_runtime.process.stop import ChildGroup
 from robotrain_runtime.tracking.address import resolve_address
 
 from robotrain_workloads.command import launcher, placeholders, program_spec
-from robotrain_workloads.command.program_packages import ProgramPackages, find_python, names_mlflow
+from robotrain_workloads.command.program_packages import can_import_mlflow, list_packages
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes
@@ -66,15 +66,13 @@ def make_environ(spec: ProgramSpec) -> dict[str, str]:
         }
     report = str(Path(spec.work, program_spec.REPORT_FILE))
     environ = {**inherited, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
-    packages = ProgramPackages(find_python(spec.arguments[0], environ.get("PATH", os.defpath), Path(spec.folder)))
-    code = Path(spec.code) if spec.code else None
-    variables = add_mlflow_variables(environ, packages, lambda: names_mlflow(code, spec.arguments))
-    return add_report_package(variables, packages, Path(spec.work))
+    packages = list_packages(spec.arguments[0], environ, Path(spec.folder))
+    return add_report_package(add_mlflow_variables(environ, packages), packages, Path(spec.work))
 
 
-def add_report_package(environ: dict[str, str], packages: ProgramPackages, work: Path) -> dict[str, str]:
+def add_report_package(environ: dict[str, str], packages: Mapping[str, str], work: Path) -> dict[str, str]:
     """Return the variables of a program that can import `robotrain_runtime.report`."""
-    if packages.has("robotrain_runtime"):
+    if "robotrain-runtime" in packages:
         return environ
     try:
         folder = str(make_report_package(work))
@@ -163,15 +161,12 @@ def make_report_package(work: Path) -> Path:
     return folder.parent
 
 
-def add_mlflow_variables(
-    environ: Mapping[str, str], packages: ProgramPackages, names_mlflow: Callable[[], bool] = lambda: True
-) -> dict[str, str]:
+def add_mlflow_variables(environ: Mapping[str, str], packages: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of the program with those of the run, or without any if it cannot write there.
 
     :param environ: with the run that the job is tracked as, if the job asked for it (`WorkCommand.joins_tracking`).
-    :param names_mlflow: returns whether the program is known to log there: only then an obstacle is said.
     """
-    if not all(environ.get(name) for name in MLFLOW_VARIABLES) or not packages.has("mlflow"):
+    if not all(environ.get(name) for name in MLFLOW_VARIABLES) or not can_import_mlflow(packages):
         return dict(environ)
 
     other_variables = {
@@ -182,29 +177,25 @@ def add_mlflow_variables(
         obstacle = find_obstacle(uri, packages)
     except OSError as error:
         uri, obstacle = "", f"{redact_address(environ[MLFLOW_URI])} cannot be reached: {error}"
-    if obstacle and names_mlflow():
-        emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
     if obstacle:
+        emit_event(Note(level="info", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
         return other_variables
     return {**other_variables, **{name: environ[name] for name in MLFLOW_VARIABLES}, MLFLOW_URI: uri}
 
 
-def find_obstacle(uri: str, packages: ProgramPackages) -> str:
+def find_obstacle(uri: str, packages: Mapping[str, str]) -> str:
     """Return why the program's MLflow cannot write to an address; empty if it can."""
     scheme = urlsplit(uri).scheme
-    if scheme == "azureml" and not packages.has("azureml/mlflow"):
+    if scheme == "azureml" and "azureml-mlflow" not in packages:
         return "its environment has no azureml-mlflow, which MLflow needs for Azure ML: add it to your requirements"
     if scheme != "sqlite":
         return ""
 
     version = metadata.version("mlflow-skinny")
-    program_version = packages.get_version("mlflow")
+    program_version = packages.get("mlflow") or packages["mlflow-skinny"]
     if program_version.split(".")[:2] != version.split(".")[:2]:  # another one would change the tables, or refuse them
-        installed_version = program_version or "unknown"
         return (
-            f"its MLflow is {installed_version}, and the file with the runs is of MLflow {version}: install "
+            f"its MLflow is {program_version}, and the file with the runs is of MLflow {version}: install "
             f"mlflow=={version}"
         )
-    return (
-        "" if packages.has("sqlalchemy") else "its MLflow has no sqlalchemy: install mlflow in place of mlflow-skinny"
-    )
+    return "" if "sqlalchemy" in packages else "its MLflow has no sqlalchemy: install mlflow in place of mlflow-skinny"

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from robotrain.config.program_file import find_code_folder
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
-from robotrain.nearest_name import find_nearest_name, suggest_name, suggest_path
-from robotrain.redaction import can_repeat, redact
+from robotrain.nearest_name import suggest_name
+from robotrain.redaction import redact
 from robotrain.store import code_folder
 from robotrain.store.code_folder import CodeContent
 from robotrain_runtime.contract.parameter import load_pairs
@@ -35,8 +34,6 @@ PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
 SHELLS = ("bash", "sh")
 MAX_NAMES = 5
-MAX_ARGUMENT_BYTES = (128 << 10) - 1
-"""What Linux gives a process in one argument, or in one variable with its name."""
 
 
 def check_command(job: "Job") -> Iterator[Problem]:
@@ -47,20 +44,8 @@ def check_command(job: "Job") -> Iterator[Problem]:
         return
     if not job["shell"]:
         yield from _check_program(words, code_rules.find_code(job))
-    if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
-        yield make_problem("command-invalid.character")
-    if large_argument := _find_too_large(job):
-        yield make_problem(
-            "command-invalid.too-large", what=large_argument, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10
-        )
     if job["shell"] and len(words) != 1:
-        if words[0].startswith("-"):
-            yield make_problem("command-invalid.shell-options", given=words[0])
-        else:
-            script = shlex.join(words)
-            quoted_way = Suggestion(f"-- {shlex.quote(script)}") if can_repeat(script) else Suggestion("-- 'SCRIPT'")
-            ways = (quoted_way, suggest_leaving_out("--shell", remark="starts the program itself"))
-            yield make_problem("command-invalid.shell-script", *ways, count=len(words))
+        yield make_problem("command-invalid.shell-script", count=len(words))
     if job["launcher"]:
         try:
             launcher.find_program([] if job["shell"] else words)
@@ -82,26 +67,6 @@ def _check_program(words: Sequence[str], code: "JobSource | None") -> Iterator[P
         yield make_problem("command-invalid.no-program", given=words[0], command=redact(shlex.join(command)))
 
 
-def _find_too_large(job: "Job") -> str:
-    """Return what of the command or of its own parameters a process cannot be given; empty for none."""
-    parameter_values = dict(job.parameters)
-    own_parameters = {
-        name: parameters.format_value(parameter_values[name]) for name in parameters.list_own(parameter_values)
-    }
-    for name, parameter_text in own_parameters.items():
-        if len(f"{placeholders.OWN_VARIABLE}{name}={parameter_text}".encode(errors="replace")) > MAX_ARGUMENT_BYTES:
-            return f"the parameter {name}"
-    for number, word in enumerate(job.trainer_args, 1):
-        filled_word = word if job["shell"] else placeholders.fill_known(word, own_parameters)
-        if len(filled_word.encode(errors="replace")) > MAX_ARGUMENT_BYTES:
-            return f"argument {number} of the command"
-    return ""
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def check_placeholders(job: "Job") -> Iterator[Problem]:
     """Require that each placeholder has a value."""
     if job["shell"] or not job.trainer_args:
@@ -112,7 +77,14 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
     counts = {role: sum(source.role == role for source in job.sources) for role in ("dataset", "policy")}
     for name in used_names:
         if name not in (*placeholders.NAMES, *own_names):
-            yield _make_unknown_problem(name, job, own_names, used_names)
+            known_names = (*placeholders.NAMES, *own_names)
+            ways = (
+                *(Suggestion(f"{{{nearest_way.text}}}") for nearest_way in suggest_name(name, known_names)),
+                Suggestion(f"--param {name}=VALUE", "a parameter of your own"),
+                Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
+            )
+            given = f"{{{name}}}"
+            yield make_problem("placeholder-unknown", *ways, given=given, name=name, known=", ".join(known_names))
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
             way = Suggestion(parameters.RESUME_LINE)
             yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
@@ -160,28 +132,6 @@ USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (
 """By role, the placeholders that stand for its sources."""
 
 
-def suggest_param(name: str, misspelt_name: str, job: "Job") -> Suggestion:
-    """Return the option that gives the value of a misspelt parameter to the one that is meant."""
-    value_text = parameters.format_value(dict(job.parameters)[misspelt_name])
-    assignment = f"{name}={value_text}" if can_repeat(value_text) and value_text.isprintable() else f"{name}=VALUE"
-    return Suggestion(f"--param {shlex.quote(assignment)}")
-
-
-def _make_unknown_problem(name: str, job: "Job", own_names: list[str], used_names: list[str]) -> Problem:
-    placeholder_names = (*placeholders.NAMES, *own_names)
-    misspelt_name = find_nearest_name(name, [own_name for own_name in own_names if own_name not in used_names])
-    param_way = Suggestion(f"--param {name}=VALUE", "a parameter of your own")
-    ways = (
-        *((suggest_param(name, misspelt_name, job),) if misspelt_name else ()),
-        *(Suggestion(f"{{{nearest_way.text}}}") for nearest_way in suggest_name(name, placeholder_names)),
-        *(() if misspelt_name else (param_way,)),
-        Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
-    )
-    return make_problem(
-        "placeholder-unknown", *ways, given=f"{{{name}}}", name=name, known=", ".join(placeholder_names)
-    )
-
-
 def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, str] | None:
     """Return why a placeholder has no value in this job, and what to type; None if it has one."""
     if name in (placeholders.DATASET, placeholders.DATASETS) and not counts["dataset"]:
@@ -222,9 +172,9 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
     if code is None:
         is_here = Path(name).is_file()
         if is_here or "/" in name or name != job.trainer_args[0]:
-            ways = _suggest_code(name, job.trainer_args)
             message = "program-missing.no-code" if is_here else "program-missing.nowhere"
-            yield make_problem(message, *ways, absent=("code",), given=name, name=redact(name))
+            way = Suggestion("--code ." if is_here and ".." not in PurePosixPath(name).parts else "--code FOLDER")
+            yield make_problem(message, way, absent=("code",), given=name, name=redact(name))
     elif code.kind == LOCAL_KIND and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         folder = PurePosixPath(name).parent
         glob_pattern = f"*{PurePosixPath(name).suffix or '.py'}"
@@ -233,27 +183,6 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         yield make_problem(
             "program-missing.not-in-code", *suggest_name(name, files), given=name, name=redact(name), why=redact(reason)
         )
-
-
-def _suggest_code(name: str, words: Sequence[str]) -> Iterator[Suggestion]:
-    """Yield the code of a job without, which has the file that its command names, or those that may be meant."""
-    is_here = Path(name).is_file()
-    starter = STARTERS.get(PurePosixPath(name).suffix) if name == words[0] and "/" not in name else None
-    if is_here and not starter:
-        yield Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
-        return
-    for file in [name] if is_here else [way.text for way in suggest_path(Path(name))]:
-        folder = find_code_folder(Path(file).absolute())
-        path = os.path.relpath(file, folder)
-        if name == words[0]:  # a program without a folder is looked for on PATH alone
-            path = path if starter else f"./{path}"
-        command = [*([starter] if starter else []), *(path if word == name else word for word in words)]
-        code_text = "." if folder == Path.cwd() else os.path.relpath(folder)
-        text = f"--code {shlex.quote(code_text)} -- {shlex.join(command)}"
-        if can_repeat(text):
-            yield Suggestion(text)
-    if not is_here:
-        yield Suggestion("--code FOLDER", f"with {redact(name)} in it")
 
 
 WRITES = re.compile(r"out|save|log|result|export|write|dump|record|plot|video|run|work")
@@ -302,17 +231,12 @@ def find_program_file(job: "Job") -> str:
 def _find_started_file(job: "Job") -> str:
     """Return the path of the file that a command starts, also by a shell or by a launcher; empty if none is known."""
     words = job.trainer_args
-    if job["shell"] or not words or find_program_file(job):
+    if job["shell"] or not words or (file := find_program_file(job)):
         return find_program_file(job)
-    if words[0] in SHELLS:
-        file = next((word for word in words[1:] if not word.startswith("-")), "")
-        is_script = not any("c" in word for word in words[1 : words.index(file)]) if file else False
-        return file if is_script and file.endswith(".sh") and not placeholders.list_names([file]) else ""
-    if words[0] in parameters.LAUNCHERS:
-        file = next((word for word in words[1:] if word.endswith(".py") and not word.startswith("-")), "")
-        return "" if placeholders.list_names([file]) else file
-    is_script = PurePosixPath(words[0]).suffix in STARTERS and not placeholders.list_names(words[:1])
-    return words[0] if is_script else ""
+    is_started = words[0] in (*SHELLS, *parameters.LAUNCHERS)
+    file = next((word for word in (words[1:] if is_started else words[:1]) if word.endswith((*STARTERS,))), "")
+    is_other = file.startswith("-") or " " in file or bool(placeholders.list_names([file]))
+    return "" if is_other or not {"-m", "-c"}.isdisjoint(words) else file
 
 
 def find_script(job: "Job") -> tuple[Path, str] | None:

@@ -27,14 +27,11 @@ RANKS = ("out", "sav", "wor", "run", "res", "che", "ckp", "log")
 """How these begin, those of all outputs first."""
 SCRIPTS = re.compile(r"(?:.*[_-])?(?:train|training|finetune|fit|main)(?:[_-].*)?\.py")
 USUAL_SCRIPT = "train.py"
-TRAINS, STARTS = {"backward", "fit", "learn"}, {"ArgumentParser", "__name__"}
-"""Names of a script that trains, and of one that is a program."""
 SHIPPED_ENVIRONMENT = "lerobot-train"
 SHIPPED_MODULES = frozenset(
     {"accelerate", "datasets", "diffusers", "einops", "gymnasium", "lerobot", "safetensors", "torch", "torchvision"}
 )
 """What programs import that the environment of this workload has."""
-MAX_PROGRAMS = 50
 (OUTPUTS_VARIABLE,) = make_variables({OUTPUTS: ""}, ())
 """What a program may read the folder of its outputs from."""
 REQUIREMENTS_FILE, PROJECT_FILES = "requirements.txt", ("uv.lock", "pyproject.toml")
@@ -50,8 +47,6 @@ class ScriptFacts(NamedTuple):
     """The folder that it writes to if nobody says another; empty if it names none."""
     reads_outputs: bool = False
     """Whether it reads from its environment where its outputs are kept."""
-    is_trainer: bool = False
-    """Whether it is a program that trains: it can be started, and calls what trains a network."""
 
 
 def read_script(path: Path) -> ScriptFacts:
@@ -62,18 +57,12 @@ def read_script(path: Path) -> ScriptFacts:
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
     folders = [folder for text in texts if (folder := _find_folder(text))]
     folder = min(folders, key=FOLDERS.index, default="") or next(_list_made_folders(nodes), "")
-    identifiers = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    identifiers |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    is_trainer = bool(identifiers & TRAINS) and bool(identifiers & STARTS)
-    return ScriptFacts(option, folder, any(OUTPUTS_VARIABLE in text for text in texts), is_trainer)
+    return ScriptFacts(option, folder, any(OUTPUTS_VARIABLE in text for text in texts))
 
 
 def find_script(folder: Path) -> str:
     """Return the name of the script that a folder is obviously about; empty if none is, or several may be."""
     script_names = sorted(path.name for path in folder.glob("*.py") if SCRIPTS.fullmatch(path.name))
-    if not script_names:  # no usual name: the only one that trains
-        programs = sorted(path for path in folder.glob("*.py"))[:MAX_PROGRAMS]
-        script_names = [path.name for path in programs if read_script(path).is_trainer]
     return USUAL_SCRIPT if USUAL_SCRIPT in script_names else script_names[0] if len(script_names) == 1 else ""
 
 

@@ -23,9 +23,10 @@ from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.parameters import is_continued
+from robotrain_workloads.command.program_packages import list_packages
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
-from robotrain_workloads.command.results import PrintedScores, ResultsFollower
+from robotrain_workloads.command.results import ResultsFollower
 from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.supervision.node_program import OTHER_LINE
@@ -60,13 +61,8 @@ def make_followers(
     report = Path(spec.work, program_spec.REPORT_FILE)
     outputs = Path(spec.outputs)
 
-    policy = spec.environ.get(POLICY_VARIABLE, "")
-    scores = PrintedScores(spec, policy) if policy and isinstance(reader, UsualOutput) else None
-
     def take_lines() -> list[bytes]:
         new_lines = output_lines.take_lines()
-        if scores:
-            scores.read_lines(new_lines)
         return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
 
     is_continuing = bool(spec.resume) and is_continued(spec.values, spec.arguments)
@@ -78,14 +74,9 @@ def make_followers(
         take_lines=take_lines,
         resumed_step=manifest.step if manifest else 0,
     )
-    checkpoints = CheckpointFollower(
-        spec, lambda: metrics.last_step, has_scores=lambda: bool(scores and scores.find_scores())
-    )
-    followers: list[Follower] = [metrics, checkpoints]
+    followers: list[Follower] = [metrics, CheckpointFollower(spec, lambda: metrics.last_step)]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
-        followers.append(ResultsFollower(spec, policy))
-    elif scores:
-        followers.append(scores)
+        followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
     return followers
 
 
@@ -112,8 +103,9 @@ def run_program(spec: ProgramSpec) -> int:
     environ = program_start.make_environ(spec)
     Path(spec.checkpoints).mkdir(parents=True, exist_ok=True)
     attempts.prepare_outputs(spec)
-    if spec.values["launcher"] and (problem := launcher.explain_missing_torch(spec.arguments[0], environ)):
-        print(f"error: {problem}", flush=True)
+    packages = list_packages(spec.arguments[0], environ, Path(spec.folder)) if spec.values["launcher"] else {}
+    if packages and "torch" not in packages:
+        print("error: --launcher torchrun needs PyTorch, which the environment of the job does not have", flush=True)
         return program_start.NOT_FOUND
     group = node_group.read_group()
     output_lines = OutputLines()
