@@ -134,16 +134,15 @@ torch.nn.Linear(1, 1)(torch.ones(1)).backward()
 """
 PROGRAMS = [
     # the files of a folder, the one that the job is about
-    ({"trainer.py": TRAINER}, "trainer.py"),
-    ({"trainer.py": TRAINER, "plot.py": TRAINER.replace("backward", "show"), "model.py": "import torch"}, "trainer.py"),
-    ({"act.py": TRAINER, "dp.py": TRAINER}, None),
-    ({"loop.py": TRAINER.replace("ArgumentParser", "Namespace")}, None),
-    ({"trainer.py": TRAINER, "train.py": ""}, "train.py"),
+    ({"main.py": TRAINER, "model.py": "import torch"}, "main.py"),
+    ({"train_act.py": TRAINER, "train_dp.py": TRAINER}, None),
+    ({"trainer.py": TRAINER}, None),
+    ({"main.py": TRAINER, "train.py": ""}, "train.py"),
 ]
 
 
 @pytest.mark.parametrize(("files", "script"), PROGRAMS)
-def test_the_only_program_that_trains_is_the_job_whatever_its_name(robotrain, files, script):
+def test_the_only_program_with_a_usual_name_is_the_job(robotrain, files, script):
     for name, text in files.items():
         Path(name).write_text(text)
     robotrain("init").check(0)

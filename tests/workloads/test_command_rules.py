@@ -34,7 +34,6 @@ REFUSED = [
         "option-without-effect",
         "leave out --python-version",
     ),
-    ("--allow-builds", "true", "option-without-effect", "--requirements FILE"),
     ("--shell", "echo a", "command-invalid", "-- 'SCRIPT'"),
     ("--shell", "--lr 3", "command-invalid", "-- 'SCRIPT'"),
     ("", "--steps 10", "command-invalid", "-- PROGRAM ARGUMENTS"),
@@ -133,7 +132,6 @@ ACCEPTED = [
         ("--init weights/not-here.pt", None, 0),
         ("--out runs", None, 0),
         ("--save-path weights/tiny.pt", None, 0),
-        ("--data empty", None, 0),
     ],
 )
 def test_argument_that_names_what_is_not_sent(find_problems, tmp_path, arguments, ignore_file, exit_code):
@@ -162,14 +160,10 @@ def test_code_that_is_too_large_is_refused_with_the_folder_that_does(robotrain, 
     answer = robotrain(*line)
     answer.check_problems(2, "code-too-large --code")
     (problem,) = [problem for problem in answer.json["problems"] if problem["code"] == "code-too-large"]
-    program_folder, ignore_file = (way["text"] for way in problem["instead"])
-    assert program_folder == "--code proj"
-    assert robotrain(*line, *program_folder.split()).exit_code == 0
-    assert ignore_file == f"{tmp_path}/.robotrainignore"
+    assert [way["text"] for way in problem["instead"]] == ["--code FOLDER", f"{tmp_path}/.robotrainignore"]
+    assert robotrain(*line, "--code", "proj").exit_code == 0
     (tmp_path / ".robotrainignore").write_text("/data/\n")
-    answer = robotrain(*line)
-    answer.check_problems(2, "upload-links --code")
-    assert answer.json["problems"][-1]["instead"][0]["text"] == "--code proj"
+    robotrain(*line).check_problems(2, "upload-links --code")
 
 
 def test_a_long_look_at_the_code_is_said(robotrain, tmp_path, monkeypatch):
@@ -285,7 +279,7 @@ def test_on_this_machine_a_script_with_a_folder_of_its_own_is_warned(robotrain, 
 IMPORTS = [
     # the script, a file beside it, options, what to type first: none where nothing is missing
     ("import os, torch.nn", "", "", "--shipped-environment lerobot-train"),
-    ("import torch", "requirements.txt", "", "--requirements requirements.txt"),
+    ("import torch", "requirements.txt", "", "--requirements FILE"),
     ("from jax import numpy", "", "", "--requirements FILE"),
     ("import torch", "uv.lock", "", None),
     ("import helper, package", "helper.py", "", "--requirements FILE"),
@@ -308,7 +302,7 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     words = options.format(prefix=sys.prefix).split()
     answer = robotrain("explain", "command", "--code", ".", "--platform", "local", *words, *COMMAND)
     warning = answer.stderr.partition("[packages-missing]")[2]
-    assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
+    assert way in warning if way else not warning, warning
 
 
 SYNTAX = [

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,8 @@ make_problem = Messages(__file__)
 
 CODE_ROLE, CODE_FLAG = "code", "--code"
 ALLOW_SECRET_FILE = "allow_secret_file"
-MAX_NAMES, MAX_IGNORED = 3, 6
-"""Files that a message names, and that a suggested line leaves out."""
+MAX_NAMES = 3
+"""Files that a message names."""
 
 
 def find_code(job: "Job") -> "JobSource | None":
@@ -37,7 +37,6 @@ def check_code(
     job: "Job",
     flag: str = CODE_FLAG,
     check_content: Callable[[CodeContent], Iterable[Problem]] = lambda content: (),
-    program: str = "",
 ) -> Iterator[Problem]:
     """Yield why the folder of a job's code cannot be sent: unreadable, too large, secrets, or links out of it.
 
@@ -46,7 +45,6 @@ def check_code(
 
     :param flag: the option that gives the code, for messages.
     :param check_content: yields what the workload itself misses in the folder's files.
-    :param program: the path of the program in the code, where it is known: its folder may do alone.
     """
     source = find_code(job)
     if source is None or source.kind != "local_path" or not Path(source.uri).is_dir():
@@ -55,54 +53,23 @@ def check_code(
     try:
         code_content = code_folder.scan_folder(Path(folder))
     except OSError as error:
-        ways = _suggest_program_folder(folder, program, flag)
-        if error.filename and Path(error.filename).is_relative_to(os.path.realpath(folder)):
-            name = os.path.relpath(error.filename, os.path.realpath(folder))
-            ways += _suggest_ignoring(folder, [name], "what it names stays here")
         reason = redact(f"{error}.")
-        yield make_problem("upload-unreadable", *ways, where=flag, given=folder, why=reason)
+        yield make_problem("upload-unreadable", *_suggest_ignoring(folder), where=flag, given=folder, why=reason)
         return
+    smaller = Suggestion(f"{flag} FOLDER", "a smaller folder")
     if code_content.is_too_large:
         most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
-        ways = _suggest_less(folder, flag, program)
-        yield make_problem("code-too-large", *ways, where=flag, given=folder, most=most)
+        yield make_problem("code-too-large", smaller, *_suggest_ignoring(folder), where=flag, given=folder, most=most)
         return
     if code_content.size > code_folder.LARGE_BYTES:
         size = f"{format_size(code_content.size)} in {len(code_content.files):,} files"
-        yield make_problem("code-large", *_suggest_less(folder, flag, program), where=flag, given=folder, size=size)
+        yield make_problem("code-large", smaller, *_suggest_ignoring(folder), where=flag, given=folder, size=size)
     yield from check_content(code_content)
     yield from _check_secrets(job, code_content, folder, flag)
     if code_content.links:
-        ways = _suggest_program_folder(folder, program, flag)
-        link_names = (
-            code_content.links
-            if len(code_content.links) <= MAX_IGNORED
-            else _find_top_names(code_content.links, program)
+        yield make_problem(
+            "upload-links", *_suggest_ignoring(folder), where=flag, given=folder, files=_join_names(code_content.links)
         )
-        if len(link_names) <= MAX_IGNORED:
-            ways += _suggest_ignoring(folder, link_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
-        yield make_problem("upload-links", *ways, where=flag, given=folder, files=_join_names(code_content.links))
-
-
-def _find_top_names(paths: Iterable[str], program: str) -> list[str]:
-    """Return the files and folders of the code that these are in, below the folders that the program is in."""
-    top_names = dict[str, None]()
-    for path in paths:
-        path_parts = path.split("/")
-        depth = 1
-        while depth < len(path_parts) and program.startswith(f"{'/'.join(path_parts[:depth])}/"):
-            depth += 1
-        top_names["/".join(path_parts[:depth]) + ("/" if depth < len(path_parts) else "")] = None
-    return [*top_names]
-
-
-def _suggest_program_folder(folder: str, program: str, flag: str) -> list[Suggestion]:
-    """Return the option that takes the folder of the program alone; nothing if that is the code already."""
-    path = Path(folder, program).parent
-    if not program or path == Path(folder) or not Path(folder, program).is_file():
-        return []
-    short_path = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-    return [Suggestion(f"{flag} {shlex.quote(short_path)}", "the folder of the program alone")]
 
 
 def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
@@ -117,31 +84,27 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
         *find_files_with_secrets(content.files, content.sizes, notice.update),
     } - allowed_files
     if suspected_names := sorted(suspected):
-        listed_names = suspected_names[:MAX_NAMES]
-        ignore = _suggest_ignoring(folder, listed_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
         flags = shlex.join(
-            word for name in (*sorted(allowed_files), *listed_names) for word in ("--allow-secret-file", name)
+            word
+            for name in (*sorted(allowed_files), *suspected_names[:MAX_NAMES])
+            for word in ("--allow-secret-file", name)
         )
-        allow = Suggestion(flags, f"if {'they are' if len(listed_names) > 1 else 'it is'} meant to be sent")
+        allow = Suggestion(flags, "if it is meant to be sent")
         yield make_problem(
-            "upload-secret", *ignore, allow, where=flag, given=folder, files=_join_names(suspected_names)
+            "upload-secret",
+            *_suggest_ignoring(folder),
+            allow,
+            where=flag,
+            given=folder,
+            files=_join_names(suspected_names),
         )
 
 
-def _suggest_less(folder: str, flag: str, program: str) -> list[Suggestion]:
-    """Return how less is sent: the folder of the program alone, or without what need not be sent."""
-    ways = _suggest_program_folder(folder, program, flag) or [Suggestion(f"{flag} FOLDER", "a smaller folder")]
+def _suggest_ignoring(folder: str) -> list[Suggestion]:
+    """Return what leaves files of a folder out; nothing for a commit, of which all is sent."""
     file = os.path.join(folder, code_folder.OWN_IGNORE_FILE)
-    return [*ways, Suggestion(shlex.quote(file), "names what stays here, as a .gitignore does")]
-
-
-def _suggest_ignoring(folder: str, ignored_names: Sequence[str], remark: str) -> list[Suggestion]:
-    if code_folder.is_commit(folder):  # all of it is sent
-        return []
-    file = shlex.quote(str(Path(folder, code_folder.OWN_IGNORE_FILE)))
-    ignore_lines = shlex.join(f"/{name}" for name in ignored_names)
-    command = "printf '%s\\n'" if ignored_names[1:] else "echo"
-    return [Suggestion(f"{command} {ignore_lines} >> {file}", remark)]
+    is_commit = code_folder.is_commit(folder)
+    return [] if is_commit else [Suggestion(shlex.quote(file), "names what stays here, as a .gitignore does")]
 
 
 def _join_names(names: list[str]) -> str:

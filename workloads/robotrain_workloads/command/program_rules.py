@@ -1,6 +1,5 @@
 """Rules of `command` about its program, on the submit side: its syntax, and the packages that it imports."""
 
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,9 +42,6 @@ def check_environment(job: "Job") -> Iterator[Problem]:
     elif SHIPPED in flags and len(flags) > 1:
         ways = (suggest_leaving_out(*flags[1:]), suggest_leaving_out(SHIPPED))
         yield _make_conflict(flags[1], f"with {SHIPPED}", "That environment is complete as it is.", ways)
-    elif flags and code is None and not {SHIPPED, REQUIREMENTS} & {*flags}:
-        folder = Suggestion("--code FOLDER", "with a uv.lock or pyproject.toml")
-        yield _make_conflict(flags[0], "without packages to install", "", (Suggestion(f"{REQUIREMENTS} FILE"), folder))
     if code and code.kind != LOCAL_KIND and parameters["install"] and not flags:
         ways = (Suggestion(f"{REQUIREMENTS} FILE"), Suggestion(NO_INSTALL, "if the image has its packages"))
         uri_text = redact(code.uri)
@@ -59,7 +55,7 @@ def check_imports(job: "Job") -> Iterator[Problem]:
         return
     root, script = program
     if modules := program_files.find_missing_modules(root, script):
-        ways, modules_text = _suggest_packages(modules, root), _join_names(modules)
+        ways, modules_text = _suggest_packages(modules), _join_names(modules)
         yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
 
 
@@ -69,18 +65,11 @@ def _has_no_packages(job: "Job", root: Path) -> bool:
     return job["install"] and not (is_project or job["shipped_environment"] or job["requirements"])
 
 
-def _suggest_packages(missing_modules: Sequence[str], root: Path) -> list[Suggestion]:
+def _suggest_packages(missing_modules: Sequence[str]) -> list[Suggestion]:
     """Return what gives a program the modules that it lacks."""
-    ways = [Suggestion(NO_INSTALL, "where its Python has them")]
-    if {*missing_modules} & script_facts.SHIPPED_MODULES:
-        ways.insert(0, Suggestion(f"{SHIPPED} {script_facts.SHIPPED_ENVIRONMENT}"))
-    file = script_facts.REQUIREMENTS_FILE
-    if (root / file).is_file():
-        path = root / file if root != Path.cwd() else file
-        ways.insert(0, Suggestion(f"{REQUIREMENTS} {shlex.quote(str(path))}"))
-    elif len(ways) == 1:
-        ways.insert(0, Suggestion(f"{REQUIREMENTS} FILE"))
-    return ways
+    is_shipped = not script_facts.SHIPPED_MODULES.isdisjoint(missing_modules)
+    shipped = [Suggestion(f"{SHIPPED} {script_facts.SHIPPED_ENVIRONMENT}")] if is_shipped else []
+    return [Suggestion(f"{REQUIREMENTS} FILE"), *shipped, Suggestion(NO_INSTALL, "where its Python has them")]
 
 
 def _join_names(names: Sequence[str]) -> str:

@@ -14,7 +14,6 @@ from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import code_folder
-from robotrain.store.code_folder import CodeContent
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
@@ -189,32 +188,28 @@ WRITES = re.compile(r"out|save|log|result|export|write|dump|record|plot|video|ru
 """In the name of an option: its value is what the program makes, also if it is there already."""
 
 
-def check_ignored_arguments(job: "Job", content: CodeContent) -> Iterator[Problem]:
+def check_ignored_arguments(job: "Job") -> Iterator[Problem]:
     """Refuse an argument that names a file of the folder which is not sent with the code; warn of a folder."""
     code = code_rules.find_code(job)
-    if job["shell"] or code is None:
+    if job["shell"] or code is None or code.kind != LOCAL_KIND or code_folder.is_commit(code.uri):
         return
     for previous, word in zip(("", *job.trainer_args), job.trainer_args, strict=False):
-        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-        path = os.path.normpath(value) if value else ""
+        option, _, value = word.partition("=") if word.startswith("-") else (previous, "", word)
+        path = os.path.normpath(value)
         here = Path(code.uri, path)
-        is_output = path == job["output_folder"] or WRITES.search(option or (previous if previous[:1] == "-" else ""))
-        is_sent = path in (*content.files, *content.links) or any(name.startswith(f"{path}/") for name in content.files)
-        if is_output or is_sent or path in ("", ".") or path.startswith(("..", "/")):
+        is_output = path == job["output_folder"] or (option.startswith("-") and WRITES.search(option))
+        if is_output or path == "." or path.startswith(("..", "/")) or not here.exists():
             continue
-        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path) if here.exists() else (None, "")
-        is_hidden = any(part.startswith(".") for part in PurePosixPath(path).parts)
-        if not here.is_file() and not (here.is_dir() and (file or is_hidden) and any(here.iterdir())):
+        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path)
+        if file is None and "/." not in f"/{path}":
             continue
+        reason = f"{file} leaves it out" if file else "names with a dot at their start stay here"
         own_file = shlex.quote(str(Path(code.uri, code_folder.OWN_IGNORE_FILE)))
-        ways = [] if is_hidden else [Suggestion(f"echo {shlex.quote(f'!/{ignored_path}')} >> {own_file}", "sends it")]
+        ways = [Suggestion(f"echo {shlex.quote(f'!/{ignored_path}')} >> {own_file}", "sends it")]
         if here.is_dir():
-            data_way = f"--dataset-path {shlex.quote(str(here))}"
-            ways.insert(0, Suggestion(data_way, f"and {option}{equals}{{dataset}} in the command"))
-        message = "command-path-ignored.file" if here.is_file() else "command-path-ignored.folder"
-        reason = f"{file} leaves it out." if file else "Names with a dot at their start stay here."
-        reason = reason if file or is_hidden else "robotrain wrote it."
-        yield make_problem(message, *ways, given=word, name=redact(path), why=redact(reason))
+            ways.insert(0, Suggestion(f"--dataset-path {shlex.quote(str(here))}", "and {dataset} in the command"))
+        problem = make_problem("command-path-ignored", *ways, given=word, name=redact(path), why=redact(reason))
+        yield problem if here.is_file() else replace(problem, severity="warning")
 
 
 def find_program_file(job: "Job") -> str:
@@ -299,18 +294,17 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
     facts = script_facts.read_script(Path(*script)) if script else script_facts.ScriptFacts()
     if facts.reads_outputs:
         return
-    option = facts.output_option or "OPTION"
     ways = [
-        Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"),
+        Suggestion(f"-- … {facts.output_option or 'OPTION'} {folder}", "the program's own option for its outputs"),
+        Suggestion(f"--output-folder {facts.output_folder or 'FOLDER'}", "the folder that it writes to itself"),
         Suggestion("--publish-url none", "keeps nothing, on purpose"),
     ]
-    if facts.output_folder and not facts.output_option:
-        ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
     # what a script says to write elsewhere is no output of the run on this machine either
     is_elsewhere = facts.output_option or facts.output_folder
     absent_parameters = ("publish_url", "output_folder") if is_elsewhere else ("publish_url",)
-    problem = make_problem("command-keeps-nothing", *ways, absent=absent_parameters, folder=folder)
-    yield replace(problem, severity="warning")
+    if facts.output_folder and not facts.output_option:
+        ways.insert(0, ways.pop(1))
+    yield make_problem("command-keeps-nothing", *ways, absent=absent_parameters, folder=folder)
 
 
 def check_results(job: "Job") -> Iterator[Problem]:
