@@ -143,15 +143,15 @@ def test_a_program_of_ones_own_gets_the_assets_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "way"),
-    [("assets/Isaac", "--assets {assets}"), (".", "--assets {assets}"), ("other", "--assets FOLDER")],
+    "place",
+    ["assets/Isaac", ".", "other"],
 )
-def test_a_folder_of_here_must_have_what_the_task_loads(robotrain: Any, folder: Path, place: str, way: str) -> None:
+def test_a_folder_of_here_must_have_what_the_task_loads(robotrain: Any, folder: Path, place: str) -> None:
     (folder.parent / "other").mkdir()
     answer = robotrain("render", *LINE, "--task", CARTPOLE, "--assets", folder.parent / place, "--json")
     (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "assets-incomplete")
     assert all(fact in problem["title"] for fact in (CARTPOLE, GROUND, ROBOT))
-    assert [each["text"] for each in problem["instead"]] == [way.format(assets=folder)]
+    assert [each["text"] for each in problem["instead"]] == ["--assets FOLDER"]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_isaac_lab_follows_the_files_that_a_robot_names(isaac_lab_python: Path, 
 
 def test_the_root_may_be_a_folder_of_the_machine(find_problems: Callable[..., list[str]], folder: Path) -> None:
     assert find_problems(folder) == []
-    assert f"--assets {folder}" in find_problems(folder / "Isaac")[0]
+    assert "--assets FOLDER" in find_problems(folder / "Isaac")[0]
 
 
 def test_the_example_makes_what_the_task_loads() -> None:

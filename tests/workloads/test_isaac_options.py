@@ -62,8 +62,6 @@ def find_problems(*words: str, workload: Workload = ISAAC_TRAIN, **parameters: A
         ("agnet.seed=3",),
         ("--agent.resume=True",),
         ("--agent.separate", "True"),
-        ("--video_interval", "5"),
-        ("--anim_recording_stop_time=5",),
     ],
     ids=" ".join,
 )
@@ -179,8 +177,7 @@ SPELLINGS = [
     ("isaac-train", ("--", "--distributed"), "--num-gpus"),
     ("isaac-train", ("--num-gpus", "2", "--", "--distributed"), "--num-gpus"),
     ("isaac-train", ("--", "--device", "cuda:1"), "leave out --device"),
-    ("isaac-train", ("--num-gpus", "2", "--", "--device=cuda:1"), "leave out --device"),
-    ("isaac-train", ("--", "env.sim.device=cpu"), "-- --device cpu"),
+    ("isaac-train", ("--num-gpus", "2", "--", "--device=cuda:2"), "leave out --device"),
     ("isaac-export", (*BLOB, "--", "env.scene.num_envs=64"), "--num-envs"),
     ("isaac-validate", (*BLOB, "--", "agent.resume=true"), "--checkpoint-uri URI"),
     ("isaac-validate", (*BLOB, "--", "--device", "cuda:1"), "leave out --device"),

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import os
 import re
-import shlex
 import tempfile
 import urllib.error
 import urllib.parse
@@ -35,7 +34,6 @@ WORKLOADS = ("isaac-train", "isaac-validate", "isaac-export")
 """Those that load the same files of a task."""
 FETCH_PROGRAM = Path(__file__).parent / "image" / "asset_fetch.py"
 ANSWER_SECONDS = 5.0
-MAX_PARENTS = 3
 MAX_NAMES = 3
 
 
@@ -154,27 +152,17 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
 
 
 def find_folder_problem(folder: Path, needed_files: Collection[str], task: str) -> Problem | None:
-    """Return which files a folder of assets lacks, with the folder that is probably meant; None if it has all."""
+    """Return which files a folder of assets lacks; None if it has all."""
     missing_files = _list_missing(folder, needed_files)
     if not missing_files:
         return None
     more_text = f" and {len(missing_files) - MAX_NAMES} more" if len(missing_files) > MAX_NAMES else ""
     sentence = f"{folder} lacks assets of {task}: {', '.join(missing_files[:MAX_NAMES])}{more_text}"
-    root = _find_root(folder, needed_files)
-    way = Suggestion(f"{FLAG} {shlex.quote(str(root))}") if root else Suggestion(f"{FLAG} FOLDER", "that has them")
-    return make_data_problem(sentence, way)
+    return make_data_problem(sentence, Suggestion(f"{FLAG} FOLDER", "that has them"))
 
 
 def _list_missing(folder: Path, needed_files: Iterable[str]) -> list[str]:
     return [file for file in needed_files if not (folder / file).is_file()]
-
-
-def _find_root(folder: Path, needed_files: Collection[str]) -> Path | None:
-    """Return the folder above or directly below one that has all the files; None if there is none."""
-    subfolders = sorted(path for path in folder.glob("*") if path.is_dir())
-    return next(
-        (root for root in (*folder.parents[:MAX_PARENTS], *subfolders) if not _list_missing(root, needed_files)), None
-    )
 
 
 def _has_copies(root: str, needed_files: Iterable[str]) -> bool:

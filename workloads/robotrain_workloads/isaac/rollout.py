@@ -1,7 +1,6 @@
 """A rollout of a policy in Isaac Lab's play script: options, the command, and what it reports until it ends."""
 
 import argparse
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from robotrain_workloads.supervision.process_group import GroupFollower
 
 PROGRAM = Path(__file__).parent / "image" / "rollout.py"
 Report = dict[str, Any]
-STATE_MISMATCH = re.compile(r"Error\(s\) in loading state_dict for \w+: *")
 
 
 def make_parser(program: str) -> argparse.ArgumentParser:
@@ -124,10 +122,6 @@ def explain_failure(report: Report, exit_code: int) -> str:
     message = str(report.get("why", ""))
     if not kind:
         return f"Isaac Lab's script ended with exit code {exit_code}, before the policy was played: see its log above"
-    if kind == "NameNotFound":
-        return f"Isaac Lab does not know the task: {message}"
-    if kind in ("KeyError", "RuntimeError") and "state_dict" in message:
-        return f"the checkpoint does not fit the policy of the task: {STATE_MISMATCH.sub('', message)}"
     if kind == "ValueError" and message:
         return message
     return f"{message} ({kind})" if message else kind

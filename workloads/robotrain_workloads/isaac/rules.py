@@ -1,6 +1,5 @@
 """Rules for a resolved job that all workloads of Isaac Lab share, on the submit side."""
 
-import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 CHECKPOINT_FLAG = "--checkpoint-uri"
-AGENT_SUFFIX = "_cfg_entry_point"
-"""What the names of agents end with, as a task registers them and `--agent` takes them."""
 CAMERAS_OPTION = "--enable_cameras"
-DEVICE_OPTION, SIMULATION_DEVICE = "--device", "env.sim.device"
-DEVICE_OPTIONS = (DEVICE_OPTION, SIMULATION_DEVICE, "agent.device")
+DEVICE_OPTION = "--device"
 
 
 def check_terms(job: "Job") -> Iterator[Problem]:
@@ -107,28 +103,14 @@ def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem
     is_refused = version == "3.0" and name.startswith(tasks.PREFIXES) and not _may_bring_tasks(job)
     severity: Severity = "error" if is_refused else "warning"
     shown_name = redact(name)
-    if tasks.is_of_other_version(name, version):
-        other_version = next(version for version in VERSIONS if name in tasks.list_tasks(version))
-        successor, _, preset = tasks.find_counterpart(name, version).partition(" ")
-        way = f"--task {successor}" + (f" -- {preset}" if preset else "") if successor else ""
-        ways = (way, f"--isaac-version {other_version}")
-        yield make_problem(
-            "task-unknown.renamed",
-            *ways,
-            given=name,
-            severity=severity,
-            name=shown_name,
-            version=version,
-            other=other_version,
-            successor=successor or None,
-        )
-    elif meant_task := tasks.find_meant_task(name, version):
-        way = f"--task {meant_task}"
-        yield make_problem("task-unknown.like", way, given=name, severity=severity, version=version, name=shown_name)
-    elif job["packages"]:
+    meant_task = tasks.find_meant_task(name, version)
+    ways = [f"--task {meant_task}"] if meant_task else []
+    ways += [f"--isaac-version {other}" for other in VERSIONS if name in tasks.list_tasks(other)]
+    if job["packages"] and not ways:
         yield make_problem("task-of-packages", given=name, name=shown_name, version=version, flag=packages.WITH_FLAG)
-    elif is_refused:
-        yield make_problem("task-unknown.unlike", given=name, version=version, name=shown_name)
+    elif ways or is_refused:
+        ways = ways or [script_options.PASS_UNKNOWN]
+        yield make_problem("task-unknown", *ways, given=name, severity=severity, version=version, name=shown_name)
 
 
 def _may_bring_tasks(job: "Job") -> bool:
@@ -158,11 +140,8 @@ def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Itera
     """Require an agent of the job's library; the user may name another entry point."""
     backend = job["backend"]
     options = {argument.partition("=")[0] for argument in job.trainer_args}
-    if "--agent" in options:
-        yield from _check_named_agent(job, name, task, version)
-        return
     libraries = task.list_libraries()
-    if backend in (None, *libraries) or "--algorithm" in options:
+    if backend in (None, *libraries) or not options.isdisjoint(("--agent", "--algorithm")):
         return
     ways = [f"--backend {library}" for library in get_args(parameters.Backend) if library in libraries]
     severity: Severity = "error" if version == "3.0" else "warning"
@@ -176,21 +155,6 @@ def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Itera
         having=libraries_text,
         version=version,
     )
-
-
-def _check_named_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Iterator[Problem]:
-    """Require the agent that `--agent` names, by its entry point, of the job's library. The list of 2.3 has not all."""
-    agents = [f"{agent}{AGENT_SUFFIX}" for agent in task.agents if agent.startswith(job["backend"] or "")]
-    for argument, next_argument in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
-        option, equals, value = argument.partition("=")
-        agent = value if equals else next_argument
-        if option != "--agent" or version != "3.0" or not agent or agent in agents:
-            continue
-        ways = (f"-- --agent {nearest_agent}" for nearest_agent in difflib.get_close_matches(agent, agents, 1, 0))
-        agents_text = ", ".join(agents) or "none of this library"
-        yield make_problem(
-            "task-without-agent.named", *ways, given=agent, name=name, having=agents_text, version=version
-        )
 
 
 def _check_simulator(job: "Job", name: str, task: tasks.Task) -> Iterator[Problem]:
@@ -227,30 +191,15 @@ def check_packages(job: "Job") -> Iterator[Problem]:
 
 
 def check_device(job: "Job") -> Iterator[Problem]:
-    """Refuse a device that the job has not, or that the script replaces."""
+    """Refuse a GPU that the job has not."""
     count = job.training_gpus or 1
-    is_distributed = count * job.training_nodes > 1
     for argument, next_argument in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
-        name, equals, device = argument.lstrip("+").partition("=")
-        if name not in DEVICE_OPTIONS:
-            continue
-        device = device if equals else next_argument
-        number = re.fullmatch(r"cuda:(\d{1,4})", device.strip("'\""))
-        way, reason = suggest_leaving_out(argument.partition("=")[0]), ""
-        if is_distributed:
-            title, reason = f"{name} has no effect on several processes", "Each of them takes a GPU of its own."
-        elif name == SIMULATION_DEVICE:
-            title, reason = (
-                f"{name} has no effect",
-                f"The script replaces it by {DEVICE_OPTION}, whose default is cuda:0.",
+        name, equals, device = argument.partition("=")
+        number = re.fullmatch(r"cuda:(\d{1,4})", device if equals else next_argument)
+        if name == DEVICE_OPTION and number and int(number[1]) >= count:
+            yield make_problem(
+                "device-unusable", suggest_leaving_out(name), given=argument, device=number[0], count=count
             )
-            way = Suggestion(f"-- {DEVICE_OPTION} {device or 'DEVICE'}")
-        elif number and int(number[1]) >= count:
-            title = f"{device} is none of the job's GPUs: it asks for {count}"
-            reason = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."
-        else:
-            continue
-        yield make_problem("device-unusable", way, given=argument, title=title, why=reason)
 
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:

@@ -20,12 +20,6 @@ from robotrain_workloads.option_kinds import describe_kinds, find_near_option, i
 Action = Literal["train", "play"]
 SWITCH = ""
 """An option without a value; others have the kind of their value, or its choices separated by `|`."""
-NEEDED_SWITCHES = {
-    **dict.fromkeys(("--video_length", "--video_interval"), "--video"),
-    **dict.fromkeys(("--anim_recording_start_time", "--anim_recording_stop_time"), "--anim_recording_enabled"),
-    **{f"--capture_env_sensors_{name}": "--capture_env_sensors" for name in ("length", "interval", "format")},
-}
-"""Options with the one without which the scripts ignore them, and nobody says so."""
 ROOTS = ("env", "agent")
 PASS_UNKNOWN = "--pass-unknown"
 """robotrain's option to hand on what is not known here."""
@@ -61,11 +55,6 @@ def list_switches() -> frozenset[str]:
 def find_option_problems(arguments: Sequence[str], script: Script, version: str) -> Iterator[Problem]:
     """Yield the problems of options that a script would reject. `version` is one of VERSIONS."""
     options, lab = script.list_options(version), f"Isaac Lab {version}"
-    names = {argument.partition("=")[0] for argument in arguments}
-    for name, switch in NEEDED_SWITCHES.items():
-        if name in names and name in options and switch not in {*names, *script.owned}:
-            way = f"-- {switch}" if switch in list_switches() else f"-- {switch} N"
-            yield make_option_problem(name, f"{name} has no effect without {switch}", "The script ignores it.", way)
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from robotrain_workloads.isaac.version_data import LIBRARIES, VERSIONS, load_tasks
+from robotrain_workloads.isaac.version_data import LIBRARIES, load_tasks
 
 LEAST_LIKENESS = 0.85
 """Of a name and a task's, from 0 to 1, to be a mistake: many own tasks are named after Isaac Lab's."""
@@ -31,8 +31,6 @@ class Task(NamedTuple):
     """`isaacsim` if it starts that by default; else empty."""
     cameras: bool = False
     """Whether it needs cameras that must be turned on."""
-    successor: str = ""
-    """The task of the next version, with a preset behind a space if it takes one; empty if there is none."""
 
     def list_libraries(self) -> list[str]:
         """Return the libraries that train it by default settings of their own."""
@@ -49,23 +47,6 @@ def list_tasks(version: str) -> Mapping[str, Task]:
         name: task._replace(assets=[shared_assets.get(asset, asset) for asset in task.assets])
         for name, task in tasks.items()
     }
-
-
-def find_counterpart(name: str, version: str) -> str:
-    """Return the task of a version that stands for one of the other, with a preset; empty if none does."""
-    if version == "3.0":
-        return list_tasks("2.3")[name].successor if name in list_tasks("2.3") else ""
-    older_tasks = [
-        earlier_task for earlier_task, task in list_tasks("2.3").items() if task.successor.split(" ")[0] == name
-    ]
-    return min(older_tasks, key=len, default="")  # those to play have longer names
-
-
-def is_of_other_version(name: str, version: str) -> bool:
-    """Return whether only the other version brings a task."""
-    return name not in list_tasks(version) and any(
-        name in list_tasks(other_version) for other_version in VERSIONS if other_version != version
-    )
 
 
 def find_meant_task(name: str, version: str) -> str:

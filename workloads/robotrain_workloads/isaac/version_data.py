@@ -3,9 +3,8 @@
 `tasks.json` has the tasks by name. Each has `agents`, the entry points of its agents (`rsl_rl`, `skrl_ippo`);
 `default`, the library that it is trained with unless told; `deprecated`, what replaces it; `assets`, the paths below
 the asset root that its configuration names, without those of a window; `simulator`, `isaacsim` if it starts that by
-default; `newton`, the preset of physics that starts Newton instead; `cameras`, whether they must be turned on;
-`successor`, the task of the next version, with a preset. Fields that are empty are left out. Beside the tasks, `assets`
-has the paths of files that their name tells apart.
+default; `newton`, the preset of physics that starts Newton instead; `cameras`, whether they must be turned on. Fields
+that are empty are left out. Beside the tasks, `assets` has the paths of files that their name tells apart.
 
 `options.json` has, for `train` and `play`, the options of each library's script with the kind of their values: empty
 for a switch, else as `option_kinds` names it. `selectors` are the keys that choose presets.
