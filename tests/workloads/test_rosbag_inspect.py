@@ -91,13 +91,13 @@ def cut_picture(message):
 @pytest.mark.parametrize(
     ("lost", "unused"),
     [
-        (range(20, 40), "2.0 of 3.9 s: /camera/top ends 2.0 s early"),
-        (range(15), "1.5 of 3.9 s: /camera/top begins 1.5 s late"),
-        (range(15, 30), "1.6 of 3.9 s: /camera/top is silent for 1.6 s"),
+        (range(20, 40), "2.0 of 3.9 s"),
+        (range(15), "1.5 of 3.9 s"),
+        (range(15, 30), "1.6 of 3.9 s"),
         (range(35, 40), ""),
     ],
 )
-def test_seconds_of_a_bag_that_no_episode_has_are_named_with_the_topic(tmp_path, robotrain, inspect, lost, unused):
+def test_seconds_of_a_bag_that_no_episode_has_are_said(tmp_path, robotrain, inspect, lost, unused):
     Recording(lost=lost).write(tmp_path / "bags/ep0")
     reported = inspect().json["bags"][0]["unused"]
     assert reported == unused

@@ -26,8 +26,6 @@ from robotrain_workloads.rosbag.storage import (
 )
 
 METADATA = "metadata.yaml"
-_MAGIC = {".mcap": b"\x89MCAP0\r\n", ".db3": b"SQLite format 3\0"}
-"""What files begin with, by their suffix."""
 _LFS_POINTER = b"version https://git-lfs"
 _OTHER_FORMAT = "Serialization format"
 """In the error of rosbags about a bag that has messages of another format beside those of ROS 2."""
@@ -259,10 +257,6 @@ def _find_file_fault(file: Path) -> str:
         return "the file is empty"
     if start.startswith(_LFS_POINTER):
         return "it is a pointer of Git LFS, not the file itself: `git lfs pull` downloads it"
-    suffix = get_plain_path(file).suffix
-    for other_suffix, magic in _MAGIC.items():
-        if other_suffix != suffix and start.startswith(magic):
-            return f"its content is that of a {other_suffix} file: rename it"
     try:
         with (
             tempfile.TemporaryDirectory(prefix="robotrain-bag-") as scratch,
@@ -271,18 +265,9 @@ def _find_file_fault(file: Path) -> str:
         ):
             return ""
     except Exception as error:
-        if type(error).__name__ == "ZstdError":
-            return "the compressed file is damaged; record it again, or leave it out"
-        if suffix == ".db3" and not isinstance(error, EOFError):
-            return (
-                "the SQLite file is cut off or damaged, and nothing of it can be read; record it again, or leave it out"
-            )
-        if file.suffix == suffix and not start.startswith(_MAGIC[suffix]):
-            return "the file does not begin as MCAP: it is damaged, or another kind of file"
-        if isinstance(error, EOFError) or "end magic" in str(error):
-            hint = "; `mcap recover FILE -o NEW_FILE` keeps the chunks that are whole" if suffix == ".mcap" else ""
-            return f"the file ends too early: it is cut off, or its recorder was killed{hint}"
-        return str(error) or type(error).__name__
+        reason = str(error).removesuffix(".") or type(error).__name__
+        is_cut = isinstance(error, EOFError) or "end magic" in reason
+        return f"{'the file ends too early' if is_cut else 'the file is damaged'}: {reason}"
 
 
 def _make_name(top: Path, path: Path) -> str:

@@ -21,7 +21,7 @@ from robotrain_workloads.rosbag.settings import SHORTEST_EPISODE, DataSettings, 
 from robotrain_workloads.rosbag.timeline import (
     Stretch,
     TopicTimes,
-    explain_unused,
+    describe_unused,
     find_clock_problem,
     find_pieces,
     make_topic_times,
@@ -69,7 +69,7 @@ class BagReading:
     topics: dict[str, TopicTimes] = field(default_factory=dict)
     """The times of each topic that was read."""
     unused: str = ""
-    """How many seconds are in no piece, and which topics lack them; empty for less than a second."""
+    """How many seconds are in no piece; empty for less than a second."""
     joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The names of the values of the topics that have them."""
 
@@ -141,7 +141,7 @@ def make_episodes(messages: BagMessages, settings: DataSettings) -> BagReading:
     reading = BagReading(bag, settings.image_topics, topics=times, joints=messages.joints)
     _check_rates(bag, settings, times)
     pieces = list(find_pieces(stretches, settings))
-    reading.unused = explain_unused(stretches, pieces)
+    reading.unused = describe_unused(stretches, pieces)
     for number, piece in enumerate(pieces, 1):
         values_by_feature = {
             name: messages.values[topic][piece.indexes[topic]] for name, topic in _list_values(settings)

@@ -142,33 +142,15 @@ def find_pieces(stretches: Iterable[Stretch], settings: DataSettings) -> Iterato
             yield Piece(grid, indexes, int(is_far.sum()))
 
 
-def explain_unused(stretches: Iterable[Stretch], pieces: Iterable[Piece]) -> str:
-    """Return how many seconds of a bag are in no piece, and which topics lack them; empty for less than a second."""
-    total_ns, silence_texts = 0, list[str]()
+def describe_unused(stretches: Iterable[Stretch], pieces: Iterable[Piece]) -> str:
+    """Return how many seconds of a bag are in no piece; empty for less than a second."""
+    total_ns = 0
     for ordered_topics in stretches:
-        spans = {name: (int(times[0]), int(times[-1])) for name, (times, _) in ordered_topics.items() if len(times)}
-        if not spans:
-            continue
-        first_ns = min(start_ns for start_ns, _ in spans.values())
-        last_ns = max(end_ns for _, end_ns in spans.values())
-        total_ns += last_ns - first_ns
-        for name, (start_ns, end_ns) in spans.items():
-            gap = int(np.diff(ordered_topics[name][0]).max(initial=0))
-            silence_texts += _name_silence(name, "begins {} s late", start_ns - first_ns)
-            silence_texts += _name_silence(name, "is silent for {} s", gap)
-            silence_texts += _name_silence(name, "ends {} s early", last_ns - end_ns)
-        silence_texts += [f"{name} has no message" for name in ordered_topics if name not in spans]
+        all_times = [times for times, _ in ordered_topics.values() if len(times)]
+        if all_times:
+            total_ns += int(max(times[-1] for times in all_times) - min(times[0] for times in all_times))
     unused_ns = total_ns - sum(int(piece.grid[-1] - piece.grid[0]) for piece in pieces)
-    if unused_ns < UNUSED_NS:
-        return ""
-    return (
-        f"{unused_ns / _NANOSECONDS:.1f} of {total_ns / _NANOSECONDS:.1f} s: "
-        f"{', '.join(silence_texts) or 'a clock jumps'}"
-    )
-
-
-def _name_silence(topic: str, phrase: str, lost_ns: int) -> list[str]:
-    return [f"{topic} {phrase.format(f'{lost_ns / _NANOSECONDS:.1f}')}"] if lost_ns >= UNUSED_NS else []
+    return f"{unused_ns / _NANOSECONDS:.1f} of {total_ns / _NANOSECONDS:.1f} s" if unused_ns >= UNUSED_NS else ""
 
 
 def split_at_jumps(topics: Mapping[str, TopicTimes]) -> list[Stretch]:
