@@ -264,11 +264,6 @@ def test_secrets_in_a_file_of_episodes_are_not_shown_and_stay_different(robotrai
     assert (first in answer.stdout, second in answer.stdout, len(answer.json["policies"])) == (False, False, 2)
 
 
-def test_what_takes_long_is_said_before(robotrain, write_scores):
-    file = write_scores("policy,start,success", *list_episodes(**{f"policy{number}": "10" for number in range(21)}))
-    assert "210 pairs of policies" in robotrain("compare", "--scores", file).stderr
-
-
 def test_what_is_no_file_of_episodes_is_not_read(robotrain, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     robotrain("compare", "--scores", tmp_path / "pipe").check_problems(2, "file-unsuitable --scores")

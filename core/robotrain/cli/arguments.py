@@ -22,7 +22,6 @@ from robotrain.errors import (
     Suggestion,
     collect_problems,
     raise_if_any,
-    suggest_leaving_out,
 )
 from robotrain.messages import Messages
 from robotrain.model.platform_features import PipelineRuns
@@ -210,15 +209,9 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         else {}
     )
     if step not in steps:
-        step_suggestions = suggest_name(step, steps, prefix="--step ")
-        if step.isdecimal() and any("--checkpoint" in param.opts for param in ctx.command.params):
-            step_suggestions = (Suggestion(f"--checkpoint {step}", "what a training saved at this step"),)
-        elif not steps:
-            step_suggestions = (suggest_leaving_out("--step"),)
+        ways = suggest_name(step, steps, prefix="--step ")
         step_names = ", ".join(steps) or "none"
-        raise Rejected(
-            [make_problem("step-unknown", *step_suggestions, run=record.run, step=redact(step), steps=step_names)]
-        )
+        raise Rejected([make_problem("step-unknown", *ways, run=record.run, step=redact(step), steps=step_names)])
     step_status = steps[step]
     while wait and step_status.state in NOT_BEGUN and not platform.engine.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)

@@ -83,7 +83,7 @@ def read_request(typed: TypedJob) -> tuple[Request, Workload, Platform, list[Pro
     values = {name: value for name, value in values.items() if name not in misread_names}
     typed = typed._replace(values=values)
     problems = [
-        *usage.find_option_clashes(options, plugins),
+        *usage.find_option_clashes(options),
         *swallowed_flags,
         *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), options),
         *find_unknown_tables(choice.files, choice.project, plugins),

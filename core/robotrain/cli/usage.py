@@ -17,7 +17,6 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name, suggest_path
-from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, remember_secrets
 
@@ -219,20 +218,10 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
             )
 
 
-def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[Problem]:
+def find_option_clashes(options: ComposedOptions) -> Iterator[Problem]:
     """Find flags and environment names that two owners claim."""
     for spelling, owners in options.clashes:
-        message = "names-clash.option" if spelling.startswith("-") else "names-clash.variable"
-        words = [owner.split() for owner in owners]
-        plugin_claims = [
-            claim
-            for claim in plugins.claims
-            if not claim.built_in
-            and any(claim.family == family and claim.name in owner_names for family, *owner_names in words)
-        ]
-        origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
-        suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
-        yield make_problem(message, *suggestions, where=spelling, both=" and ".join(owners), origins=origins)
+        yield make_problem("names-clash", where=spelling, both=" and ".join(owners))
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:

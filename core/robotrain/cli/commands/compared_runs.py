@@ -36,9 +36,6 @@ make_problem = Messages(__file__)
 POLICY, REFERENCE = "policy", "reference"
 """The roles of the policy that is asked about, and of those that it is compared with."""
 MAX_SCORES_BYTES = 100 << 20
-MANY_PAIRS = 200
-PAIR_SECONDS = 0.025
-"""What the comparison of two policies takes on a usual machine, with some hundred episodes of each."""
 
 
 def compare_file(
@@ -242,9 +239,6 @@ def _compare(
     measure = table.choose_measure([episode for episode in episodes if any(side.side.has(episode) for side in sides)])
     if measure is None:
         raise Rejected([make_problem("not-comparable.mixed")])
-    pair_count = len(table.list_pairs(len(sides), references))
-    if pair_count > MANY_PAIRS:
-        print_message(f"comparing {pair_count:,} pairs of policies, about {pair_count * PAIR_SECONDS:.0f} s …")
     try:
         measured_plan = replace(plan, measure=measure)
         if by_training or trainings.has_trainings(episodes):

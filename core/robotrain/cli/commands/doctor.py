@@ -1,7 +1,6 @@
 """`robotrain doctor`: check this machine for what would stop a submit."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -63,12 +62,7 @@ def doctor(
         )
     else:
         width = max(len(result.check.name) for result in check_results)
-        answered_checks = [result for result in check_results if not result.is_overdue]
-        findings = [(finding, result.check.name) for result in answered_checks for finding in result.findings]
-        if silent_checks := [result for result in check_results if result.is_overdue]:
-            overdue = silent_checks[0].findings[0]
-            overdue_text = f"{', '.join(_list_silent(silent_checks))}: {overdue.text}"
-            findings.append((replace(overdue, text=overdue_text), "no answer"))
+        findings = [(finding, result.check.name) for result in check_results for finding in result.findings]
         print_text("\n".join(line for finding, name in findings for line in _format_finding(finding, name, width)))
         print_message(summarize_results(check_results, chosen_platform))
     if has_failed:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import (
@@ -16,7 +15,6 @@ from robotrain.cli.output import (
     print_problems,
     print_result,
 )
-from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
@@ -57,20 +55,11 @@ class ExplainCommand(JobCommand):
             for name, value, origin in plugin_choices
         ]
         rows += _list_values(prepared)
-        workload = get_plugins(ctx).workload(prepared.job.workload)
-        set_names = {row["name"] for row in rows if row["origin"] != str(DEFAULT_ORIGIN)}
-        program_options = workload.program_options
-        is_listed = program_options is not None and not set_names.isdisjoint(program_options.chosen_by)
-        options = list_program_options(workload, dict(prepared.job.parameters)) if is_listed else []
         if values.get("json"):
             job = prepared.job
-            option_rows = [{"name": option.name, "kind": option.kind, "default": option.default} for option in options]
-            print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": option_rows})
+            print_json({"workload": job.workload, "job": job.digest, "values": rows})
         else:
             _print_rows(rows, is_all=bool(values.get("all")))
-            if options:
-                title = (f"OPTION OF {workload.program.upper()} AFTER --", "")
-                print_result("\n" + format_table([title, *map(format_program_option, options)]))
             print_other_views("explain")
 
     def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:

@@ -34,7 +34,6 @@ from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
 from robotrain.errors import Rejected, Stage, raise_if_any
 from robotrain.model import amounts
-from robotrain.model.amounts import format_age
 from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
@@ -92,10 +91,7 @@ def prune(
         raise arguments.make_usage_error(
             "`robotrain prune` needs a run, --older-than, --keep or --cache",
             "Without one of them, nothing would be removed.",
-            ("robotrain prune RUN", "one run"),
-            ("robotrain prune --older-than 30d", "runs that ended more than 30 days ago"),
-            ("robotrain prune --keep 20", "all but the newest 20"),
-            ("robotrain prune --cache", "what no run uses of the cached environments and data"),
+            ("robotrain prune --help", "explains its options"),
         )
     read_candidates, unreadable = _read_candidates(run, platform)
     cutoff_time = None if span is None else time.time() - span
@@ -122,20 +118,6 @@ def prune(
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
-MAX_NAMESAKES = 5
-"""How many runs of one name are offered."""
-
-
-def _describe_namesake(run: str) -> str:
-    """Return what tells a run from others of its name: its name, how it ended, as far as that was seen, and its age."""
-    record = records.find_readable_record(run)
-    if record is None:
-        return ""
-    status = records.read_final_status(run)
-    age = format_age(time.time() - record.created)
-    return ", ".join(filter(None, (record.name, status.state if status else "", f"submitted {age}")))
-
-
 def _find_named_run(text: str, flags: Sequence[str]) -> str:
     """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
     run = name_index.find_run(text)
@@ -147,8 +129,8 @@ def _find_named_run(text: str, flags: Sequence[str]) -> str:
         reason = "The run is named already."
         raise arguments.make_usage_error(f"{flags[0]} cannot be used with a run to remove", reason, way)
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
-        ways = [(f"robotrain prune {namesake}", _describe_namesake(namesake)) for namesake in namesakes[:MAX_NAMESAKES]]
-        raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
+        reason = f"Name one of them: {', '.join(namesakes)}."
+        raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", reason)
     if records.is_step(run):
         pipeline = records.read_record(run).pipeline
         way = f"robotrain prune {pipeline}", "removes the pipeline with its steps"

@@ -133,16 +133,10 @@ def _check_everywhere(everywhere: bool, user: str | None, of_records: dict[str, 
     """Raise Rejected for options of --everywhere without it, and with it for those that only records answer."""
     if user and not everywhere:
         reason = "This machine records the runs that were submitted from here, or adopted."
-        raise arguments.make_usage_error(
-            "--user has no effect without --everywhere", reason, (f"robotrain runs --everywhere --user {user}",)
-        )
+        raise arguments.make_usage_error("--user has no effect without --everywhere", reason)
     for flag in [flag for flag, is_given in of_records.items() if everywhere and is_given]:
         reason = "Platforms know a run, its state, its time and its user; the rest is in the records of this machine."
-        way = (
-            "robotrain adopt --platform PLATFORM REF",
-            "records a run here: then `robotrain runs` lists it with the rest",
-        )
-        raise arguments.make_usage_error(f"{flag} cannot be used with --everywhere", reason, way)
+        raise arguments.make_usage_error(f"{flag} cannot be used with --everywhere", reason)
 
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
