@@ -44,7 +44,6 @@ CASES = {
     "group": (("agent.nope.x=1",), "refused", "agent.nope.x=1", "nope"),
     "new key": (("+agent.nope=3", "--video"), "refused", "+agent.nope=3", "Key not found"),
     "field": (("agent.nope=3",), "doubtful", "agent.nope=3", "without effect"),
-    "type": (("env.sim.dt=1/120",), "doubtful", "env.sim.dt=1/120", "is a number"),
 }
 
 
@@ -66,7 +65,6 @@ def test_isaac_lab_refuses_a_task_that_it_does_not_have(ask_isaac_lab: Callable[
     ("task", "options", "lacks"),
     [
         ("IsaacContrib-Velocity-Flat-AnymalC", (), "Isaac Sim"),
-        ("Isaac-Cartpole-Direct", ("physics=physx",), "ovphysx"),
         ("Isaac-Cartpole-Direct", ("--video", "--viz", "newton_gl"), "moviepy"),
     ],
 )

@@ -25,13 +25,12 @@ RESOLVE = "resolve_task_config"
 """The function of a backend that makes the configurations, just before the simulator starts."""
 OVERRIDE = re.compile(r"(?P<path>(?:env|agent)(?:\.\w+)+)=(?P<value>.*)", re.DOTALL)
 """An override that Isaac Lab applies by itself; those with `+` or `~` are Hydra's, which checks them."""
+ROOTS = {"env", "agent"}
 REFUSALS = (ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
 HYDRA_HINT = re.compile(r"\n?(?:Set the environment variable HYDRA_FULL_ERROR|To append to your config).*", re.DOTALL)
 NOISE = re.compile(r"^(?:usage:.*?error: |Error executing job.*\n(?=\w+: ))", re.DOTALL)
 """What stands before the reason: the usage, or where an override failed."""
 ISAAC_SIM = "isaacsim"
-RUNTIMES = {"has_ovphysx_physics": ("OvPhysX", "ovphysx"), "has_ovrtx": ("the OVRTX renderer", "ovrtx")}
-"""By the field of Isaac Lab's scan of a configuration: what it starts beside Isaac Sim, and the package of that."""
 MISSING = object()
 VIDEO, VISUALIZERS = "--video", ("--viz", "--visualizer")
 VIDEO_PACKAGE = "moviepy"
@@ -89,12 +88,12 @@ def judge_options(action: str, library: str, owned: Sequence[str], options: Sequ
     try:
         configurations = resolve(backend, [*owned, *options])
     except Refused as refused:
-        culprits = _find_culprits(backend, owned, words, str(refused))
-        option_names = [word.partition("=")[0].split(" ")[0] for word in culprits]
-        ways = (suggest_leaving_out(*option_names),) if option_names else ()
-        yield Verdict(result="refused", text=str(refused), options=culprits, ways=ways)
+        named = {*re.findall(r"[\w-]+", str(refused))} - ROOTS
+        blamed = tuple(word for word in words if not named.isdisjoint(re.split(r"[.= ]", word.lstrip("+~"))))
+        ways = (suggest_leaving_out(*(re.split("[= ]", word)[0] for word in blamed)),) if blamed else ()
+        yield Verdict(result="refused", text=str(refused), options=blamed, ways=ways)
         return
-    doubts = [*_find_doubts(backend, owned, words, configurations)]
+    doubts = [*_find_doubts(backend, owned, words)]
     doubts += _find_simulator_doubts(configurations.env, [*owned, *options])
     yield from doubts or [Verdict(result="accepted")]
 
@@ -151,25 +150,8 @@ def _split(words: Sequence[str]) -> list[str]:
     return [part for word in words for part in (word.split(" ", 1) if word.startswith("-") else [word])]
 
 
-def _find_culprits(backend: Any, owned: Sequence[str], words: Sequence[str], reason: str) -> tuple[str, ...]:
-    """Return the option without which nothing is refused, else those that the reason names."""
-    for index, word in enumerate(words):
-        with contextlib.suppress(Exception):
-            resolve(backend, [*owned, *_split([*words[:index], *words[index + 1 :]])])
-            return (word,)
-    return tuple(
-        word for word in words if _get_name(word) in reason or word.partition("=")[2] in re.findall(r"[\w.-]+", reason)
-    )
-
-
-def _get_name(word: str) -> str:
-    return re.split(r"[= ]", word.lstrip("+~"), maxsplit=1)[0]
-
-
-def _find_doubts(
-    backend: Any, owned_options: Sequence[str], words: Sequence[str], configurations: Configurations
-) -> Iterator[Verdict]:
-    """Yield what Isaac Lab sets though no configuration has it, or with a value of another type."""
+def _find_doubts(backend: Any, owned_options: Sequence[str], words: Sequence[str]) -> Iterator[Verdict]:
+    """Yield what Isaac Lab sets though no configuration has it."""
     overrides = {word: match for word in words if (match := OVERRIDE.fullmatch(word))}
     if not overrides:
         return
@@ -178,17 +160,14 @@ def _find_doubts(
     )
     for word, match in overrides.items():
         section, *path = match["path"].split(".")
-        usual_value, value = getattr(usual_configurations, section), getattr(configurations, section)
+        usual_value = getattr(usual_configurations, section)
         for name in path:
-            usual_value, value = _get_child(usual_value, name), _get_child(value, name)
+            usual_value = _get_child(usual_value, name)
             if usual_value is MISSING:
                 text = f"no configuration of this task has {name} at {match['path']}: it would be set without effect"
                 way = suggest_leaving_out(match["path"])
                 yield Verdict(result="doubtful", text=text, options=(word,), ways=(way,))
                 break
-        else:
-            if type_problem := _compare_types(usual_value, value):
-                yield Verdict(result="doubtful", text=f"{match['path']} {type_problem}", options=(word,))
 
 
 def _get_child(node: Any, name: str) -> Any:
@@ -198,26 +177,6 @@ def _get_child(node: Any, name: str) -> Any:
     if isinstance(node, list | tuple):
         return node[int(name)] if name.isdigit() and int(name) < len(node) else MISSING
     return getattr(node, name, MISSING)
-
-
-def _compare_types(usual_value: Any, new_value: Any) -> str:
-    """Return why a value would not do in the place of another; empty if it may."""
-    kinds: tuple[tuple[str, tuple[type, ...]], ...] = (
-        ("true or false", (bool,)),
-        ("a whole number", (int,)),
-        ("a number", (int, float)),
-        ("a list", (list, tuple)),
-        ("a mapping", (Mapping,)),
-    )
-    if new_value is None or usual_value is None or isinstance(usual_value, str):
-        return ""
-    for name, types in kinds:
-        if isinstance(usual_value, types):
-            is_fitting = isinstance(new_value, types) and isinstance(new_value, bool) == isinstance(usual_value, bool)
-            return "" if is_fitting else f"is {name} in this task, {usual_value!r}: it would be {new_value!r}"
-    if hasattr(usual_value, "__dataclass_fields__") and not hasattr(new_value, "__dataclass_fields__"):
-        return f"is a group of settings in this task: it would be {new_value!r}"
-    return ""
 
 
 def _find_simulator_doubts(env: Any, arguments: Sequence[str]) -> Iterator[Verdict]:
@@ -231,16 +190,13 @@ def _find_simulator_doubts(env: Any, arguments: Sequence[str]) -> Iterator[Verdi
             with contextlib.redirect_stdout(io.StringIO()):
                 configure(env, argparse.Namespace(video=True))
     try:
-        scan, sources = importlib.import_module("isaaclab.app").validate_launch(env, {"livestream": 0})
+        _, sources = importlib.import_module("isaaclab.app").validate_launch(env, {"livestream": 0})
     except ValueError as error:
         yield Verdict(result="refused", text=_format_error(error))
         return
     if sources and importlib.util.find_spec(ISAAC_SIM) is None:
         doubt_text = f"the task starts Isaac Sim, which this environment has not: {', '.join(sources)}"
         yield Verdict(result="doubtful", text=doubt_text)
-    for field, (name, package) in RUNTIMES.items():
-        if getattr(scan, field, False) and importlib.util.find_spec(package) is None:
-            yield Verdict(result="doubtful", text=f"it uses {name}, and this environment has no package {package}")
 
 
 def _format_error(error: BaseException) -> str:
