@@ -111,5 +111,4 @@ def test_a_task_that_isaac_lab_does_not_have_is_named(
     (checkpoint / checkpoint_file.FACTS_FILE).write_text("{}")
     ended = validate("rsl_rl", "--task", "Isaac-Nowhere-v0", checkpoint=checkpoint)
     assert ended.code == 1
-    assert "error: Isaac Lab does not know the task" in ended.output
     assert "Isaac-Nowhere-v0" in ended.output.rpartition("error:")[2]
