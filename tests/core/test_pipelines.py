@@ -353,16 +353,5 @@ def test_a_plain_job_imports_nothing_of_pipelines():
     assert ended.stderr.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(("command", "flags"), [("submit", 3), ("resume", 3)])
-def test_the_help_of_options_that_jobs_have_too_speaks_of_pipelines(robotrain, command, flags):
-    shown = " ".join(robotrain("pipeline", command, "--help").stdout.split())
-    phrases = (
-        "the last step of a pipeline, ends",
-        "every step of a pipeline",
-        "even if the same job or pipeline is running",
-    )
-    assert all(text in shown for text in phrases[:flags]), shown
-
-
 def test_a_step_that_registers_needs_a_registry(render):
     render(THREE, "--set", "evaluate.tracking_uri=none").check_problems(3, "feature-not-there")

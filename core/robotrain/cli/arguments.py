@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import typer
 
 from robotrain.cli.command_factory import AFTER_DASHES_KEY as AFTER_DASHES_KEY
-from robotrain.cli.command_factory import format_sentence, get_plugins
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.output import is_terminal, print_message, print_problems
 from robotrain.errors import (
     Problem,
@@ -82,13 +82,21 @@ RunsArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-LABELS = {
+SENDING = {
+    "--wait": ("wait for the end; the exit code says how it ended", None),
+    "--stream": ("show the log until the end, then exit as --wait does", None),
+    "--dry-run": ("check everything, and show what would be sent; do not submit", None),
+    "--notify": ("have the run, or this machine with --wait, tell your webhook how it ended", None),
+    "--new": ("start a new run even if the same job is running, or an interrupted submit of it exists", None),
+    "--no-pin": ("do not resolve branches and tags to commits now", None),
+    "--yes": ("do not ask before a large upload", None),
     "--name": ("what to call the run (default: made of the job, or that of the run it repeats)", "NAME"),
     "--note": ("a note that `status`, `runs`, `diff` and reports show", "TEXT"),
+    "--json": ("print JSON", None),
 }
-"""The help of the options for what people call a run, and what stands for their value."""
-
-
+"""The options of commands that send a job: the help of each, and what stands for its value."""
+COMMON_SENDING = ("--wait", "--stream", "--dry-run", "--name")
+"""Those of them that the short help shows."""
 CHECKER = "--checker"
 CHECKER_HELP = (
     "the Python that asks the trainer whether it accepts the options (default: that of the job's environment, if it is"
@@ -96,27 +104,8 @@ CHECKER_HELP = (
 )
 
 
-def _make_label_option(flag: str) -> Any:
-    help, metavar = LABELS[flag]
-    return option(flag, metavar, format_sentence(help))
-
-
-NameOption = Annotated[str, _make_label_option("--name")]
-NoteOption = Annotated[str, _make_label_option("--note")]
-WAIT_HELP = "Wait until the run, or the last step of a pipeline, ends; the exit code says how it ended."
-DRY_RUN_HELP = "Check the job, or every step of a pipeline, and show what would be sent; do not submit."
-NEW_HELP = "Start a new run even if the same job or pipeline is running, or an interrupted submit of it exists."
 NOTIFY_HELP = "Tell the webhook of your configuration how each run ended."
-SUBMIT_NOTIFY_HELP = "have the run, or this machine with --wait, tell your webhook how it ended"
-SubmitNotifyOption = Annotated[bool, typer.Option("--notify", help=format_sentence(SUBMIT_NOTIFY_HELP))]
 NotifyOption = Annotated[bool, typer.Option("--notify", help=NOTIFY_HELP)]
-WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]
-NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
-
-
-AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
-AgreeOption = Annotated[bool, typer.Option(AGREE_FLAG, help=format_sentence(AGREE_HELP))]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")]
 

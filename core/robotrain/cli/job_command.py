@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand
 
-from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
+from robotrain.cli.arguments import AFTER_DASHES_KEY, COMMON_SENDING, SENDING
 from robotrain.cli.command_factory import (
     add_context,
     get_plugins,
@@ -100,10 +100,11 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the command itself."""
 
-    def add_labels(self, options: ComposedOptions) -> None:
-        """Add the options for what people call the run."""
-        for flag, (help, metavar) in LABELS.items():
-            options.add_own(flag, help=help, metavar=metavar, common=flag == "--name")
+    def add_sending(self, options: ComposedOptions, *left_out: str) -> None:
+        """Add the options of commands that send a job."""
+        for flag, (help, metavar) in SENDING.items():
+            if flag not in left_out:
+                options.add_own(flag, help=help, metavar=metavar, common=flag in COMMON_SENDING)
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Act on a job that its platform can run."""

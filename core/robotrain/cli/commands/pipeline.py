@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +11,8 @@ import typer
 from robotrain.cli import pipeline_preview
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
-    AgreeOption,
-    DryRunOption,
     JsonOption,
-    NameOption,
-    NewOption,
-    NoteOption,
     RunArgument,
-    SubmitNotifyOption,
-    WaitOption,
     argument,
     complete_platforms,
     find_run_to_change,
@@ -28,7 +22,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import OwnCommand, TrainerArgsCommand, get_plugins, make_plain_app
 from robotrain.cli.commands.explain import print_pipeline_values
 from robotrain.cli.commands.render import show_plan
-from robotrain.cli.commands.sending import Sending, finish_submission, send_job
+from robotrain.cli.commands.sending import Sending, SendingCommand, SendingOptions, finish_submission, send_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.help_page import format_help
@@ -63,7 +57,6 @@ SetOption = Annotated[
 NativeOption = Annotated[
     bool, typer.Option("--native-only", help="Refuse a platform that needs this machine to start the steps.")
 ]
-NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve branches and tags to commits.")]
 ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to this folder.")]
 
 
@@ -106,16 +99,7 @@ def submit(
     platform: PlatformOption = "",
     profile: ProfileOption = "",
     set: SetOption = None,
-    wait: WaitOption = False,
-    notify: SubmitNotifyOption = False,
-    dry_run: DryRunOption = False,
-    new: NewOption = False,
     native_only: NativeOption = False,
-    no_pin: NoPinOption = False,
-    yes: AgreeOption = False,
-    name: NameOption = "",
-    note: NoteOption = "",
-    json: JsonOption = False,
 ) -> None:
     """Check every step of a pipeline, then submit it; the steps run on without the terminal.
 
@@ -128,22 +112,18 @@ def submit(
     Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [], purpose="submit")
-    ready = pipeline_preview.pin_and_preview(prepared, pinning=not no_pin, native_only=native_only)
-    send_job(ctx, ready, Sending.read(ctx.params, no_pin=True))
+    sending = Sending.read_options(ctx)
+    ready = pipeline_preview.pin_and_preview(prepared, pinning=not sending.no_pin, native_only=native_only)
+    send_job(ctx, ready, replace(sending, no_pin=True))
 
 
-def resume(
-    ctx: typer.Context,
-    run: RunArgument = "",
-    wait: WaitOption = False,
-    notify: SubmitNotifyOption = False,
-    dry_run: DryRunOption = False,
-    new: NewOption = False,
-    yes: AgreeOption = False,
-    name: NameOption = "",
-    note: NoteOption = "",
-    json: JsonOption = False,
-) -> None:
+class ResumeCommand(SendingOptions, OwnCommand):
+    """The command that continues a pipeline, whose sources are pinned."""
+
+    left_out = ("--no-pin",)
+
+
+def resume(ctx: typer.Context, run: RunArgument = "") -> None:
     """Continue a pipeline: after a failure as a new run without the finished steps; after a restart of this machine as
     the same run.
 
@@ -152,7 +132,7 @@ def resume(
     record, _ = open_run(ctx, run, functools.partial(find_run_to_change, ctx))
     if not record.steps:
         raise Rejected([make_problem("usage.not-a-pipeline", run=record.run)])
-    resume_pipeline(ctx, record, Sending.read(ctx.params, no_pin=True))
+    resume_pipeline(ctx, record, Sending.read_options(ctx, no_pin=True))
 
 
 def resume_pipeline(ctx: typer.Context, record: RunRecord, sending: Sending) -> None:
@@ -210,8 +190,9 @@ HELP = """Submit several jobs that depend on each other, such as a training and 
 robotrain pipeline submit pipeline.yaml --platform PLATFORM
 """
 group = make_plain_app()
+CLASSES = {submit: SendingCommand, resume: ResumeCommand, render: TrainerArgsCommand, explain: TrainerArgsCommand}
 for command in (submit, resume, render, explain, schema):
-    cls = TrainerArgsCommand if command in (submit, render, explain) else OwnCommand
+    cls = CLASSES.get(command, OwnCommand)
     group.command(cls=cls, help=format_help(inspect.getdoc(command) or ""))(command)
 group.command("train-eval", cls=TrainEvalCommand, help=format_help(TRAIN_EVAL_HELP), context_settings=CONTEXT_SETTINGS)(
     lambda: None

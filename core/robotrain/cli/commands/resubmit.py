@@ -10,24 +10,16 @@ import typer
 
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
-    AgreeOption,
-    DryRunOption,
-    JsonOption,
-    NameOption,
-    NewOption,
-    NoteOption,
     RunArgument,
-    SubmitNotifyOption,
-    WaitOption,
     complete_platforms,
     find_run_to_change,
     open_run,
     option,
 )
-from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins, make_app
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import pipeline
 from robotrain.cli.commands.outputs import select_checkpoints
-from robotrain.cli.commands.sending import Sending, send_job
+from robotrain.cli.commands.sending import Sending, SendingCommand, send_job
 from robotrain.cli.output import print_message, print_platform
 from robotrain.cli.watch.run_view import read_run_log
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
@@ -62,7 +54,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, named as in a job file."),
 ]
-StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
 RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
 ResumeFromOption = Annotated[
     str,
@@ -71,7 +62,6 @@ ResumeFromOption = Annotated[
 PlatformOption = Annotated[
     str, option("--platform", "NAME", "Submit it to this platform (default: that of the run).", complete_platforms)
 ]
-NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve branches and tags to commits now.")]
 
 
 def resubmit(
@@ -79,17 +69,7 @@ def resubmit(
     run: RunArgument = "",
     set: SetOption = None,
     platform: PlatformOption = "",
-    wait: WaitOption = False,
-    notify: SubmitNotifyOption = False,
-    stream: StreamOption = False,
-    dry_run: DryRunOption = False,
-    new: NewOption = False,
     repin: RepinOption = False,
-    no_pin: NoPinOption = False,
-    yes: AgreeOption = False,
-    name: NameOption = "",
-    note: NoteOption = "",
-    json: JsonOption = False,
 ) -> None:
     """Submit the plan of a run again, as its next attempt; with --set, change values.
 
@@ -107,12 +87,13 @@ def resubmit(
     if record := _find_pipeline(ctx, run, changes):
         print_platform(record.platform, f"run {record.run}")
         repeated_pipeline = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
-        return send_job(ctx, repeated_pipeline, Sending.read(ctx.params, no_pin=True))
+        return send_job(ctx, repeated_pipeline, Sending.read_options(ctx, no_pin=True))
     earlier_record, stored_plan, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
     if prepared.job.publishes_to_hub:
         _check_branch(ctx, earlier_record, stored_plan, prepared.job)
     unchanged = not any(changes.values()) and not earlier_record.is_adopted  # then sources that were not pinned stay so
-    sending = Sending.read(ctx.params, no_pin=no_pin or unchanged, job_folder=earlier_record.job_folder)
+    sending = Sending.read_options(ctx, job_folder=earlier_record.job_folder)
+    sending = replace(sending, no_pin=sending.no_pin or unchanged)
     _send_again(ctx, stored_plan, prepared, sending, earlier_record.name)
 
 
@@ -124,17 +105,7 @@ def resume(
     ] = None,
     resume_from: ResumeFromOption = "",
     set: SetOption = None,
-    wait: WaitOption = False,
-    notify: SubmitNotifyOption = False,
-    stream: StreamOption = False,
-    dry_run: DryRunOption = False,
-    new: NewOption = False,
     repin: RepinOption = False,
-    no_pin: NoPinOption = False,
-    yes: AgreeOption = False,
-    name: NameOption = "",
-    note: NoteOption = "",
-    json: JsonOption = False,
 ) -> None:
     """Continue from a run's last complete checkpoint, or from another one, as a new run.
 
@@ -151,7 +122,7 @@ def resume(
         need = _make_resume_need(get_plugins(ctx), is_changed=any(changes.values()))
         run = find_run_to_change(ctx, run, need=need)
     if record := _find_pipeline(ctx, run, changes):
-        return pipeline.resume_pipeline(ctx, record, Sending.read(ctx.params, no_pin=True))
+        return pipeline.resume_pipeline(ctx, record, Sending.read_options(ctx, no_pin=True))
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     sets = [*(set or []), *steps]
     earlier_record, stored_plan, prepared = _prepare_again_from_record(
@@ -178,7 +149,7 @@ def resume(
     raise_if_any(problems)
     step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    sending = Sending.read(ctx.params, job_folder=earlier_record.job_folder)
+    sending = Sending.read_options(ctx, job_folder=earlier_record.job_folder)
     _send_again(ctx, stored_plan, resumed, sending, earlier_record.name)
 
 
@@ -313,4 +284,4 @@ def _send_again(ctx: typer.Context, stored_plan: Any, prepared: PreparedJob, sen
     send_job(ctx, prepared, replace(sending, name=sending.name or name, parent=run))
 
 
-app = make_app(resubmit, resume, cls=TrainerArgsCommand)
+app = make_app(resubmit, resume, cls=SendingCommand)

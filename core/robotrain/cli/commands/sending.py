@@ -7,16 +7,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import typer
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import notifications
 from robotrain.check import capability_checks
-from robotrain.cli.arguments import confirm_problem
-from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.arguments import SENDING, confirm_problem
+from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins
 from robotrain.cli.commands import render, watch
+from robotrain.cli.options import Option
 from robotrain.cli.output import (
     format_table,
     print_json,
@@ -54,9 +55,38 @@ from robotrain.submission.run_sender import Submission
 
 make_problem = Messages(__file__)
 
+SENDING_KEY = "robotrain.sending"
 ASKING = "waiting for what the services say that the job needs"
 DATA = "data"
 """What was read of the data of a job, in JSON."""
+
+
+class SendingOptions:
+    """The part of a command that has the options of sending a job, which it finds under SENDING_KEY."""
+
+    left_out: tuple[str, ...] = ()
+    """Those that it has not."""
+    params: list[Any]
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        options = [
+            Option(flag[2:].replace("-", "_"), (flag,), help, metavar)
+            for flag, (help, metavar) in SENDING.items()
+            if flag not in self.left_out
+        ]
+        self.names = [option.name for option in options]
+        self.params += [option.make_parameter() for option in options]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        remaining_args = cast("list[str]", cast("Any", super()).parse_args(ctx, args))
+        ctx.meta[SENDING_KEY] = {name: ctx.params.pop(name) for name in self.names}
+        return remaining_args
+
+
+class SendingCommand(SendingOptions, TrainerArgsCommand):
+    """A command that sends a job and takes words after `--`."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +113,11 @@ class Sending:
     """The run that it repeats or continues."""
     job_folder: str = ""
     """Where the job file of that run is."""
+
+    @classmethod
+    def read_options(cls, ctx: typer.Context, **changes: Any) -> "Sending":
+        """Return what the options of a SendingCommand say, and what the command itself decides."""
+        return cls.read(ctx.meta[SENDING_KEY], **changes)
 
     @classmethod
     def read(cls, values: Mapping[str, Any], **changes: Any) -> "Sending":

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import (
-    AFTER_DASHES_KEY,
-    AGREE_FLAG,
-    AGREE_HELP,
-    CHECKER,
-    CHECKER_HELP,
-    SUBMIT_NOTIFY_HELP,
-)
+from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ORDER_KEY, ComposedOptions
@@ -47,14 +40,6 @@ submit, or waiting for its run, is interrupted, run the same command again: it f
 has not ended is not submitted again without --new.
 """
 
-SUBMIT_SWITCHES = {
-    "--stream": "show the log until the run ends, then exit as --wait does",
-    "--assets-only": "upload what the run needs (its environment, local folders), but do not submit",
-    "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
-    "--no-pin": "do not resolve branches and tags to commits now",
-    AGREE_FLAG: AGREE_HELP,
-    "--json": "print JSON",
-}
 PLAN_OPTIONS = (
     "plan",
     "platform",
@@ -80,12 +65,9 @@ class SubmitCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the switches and `--plan`."""
-        options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
-        options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
-        options.add_own("--notify", help=SUBMIT_NOTIFY_HELP)
-        for flag, help in SUBMIT_SWITCHES.items():
-            options.add_own(flag, help=help, common=flag == "--stream")
-        self.add_labels(options)
+        self.add_sending(options)
+        assets = "upload what the run needs (its environment, local folders), but do not submit"
+        options.add_own("--assets-only", help=assets)
         options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
         options.add_own("--plan", help=plan, metavar="FOLDER")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
-from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, parse_count
+from robotrain.cli.arguments import parse_count
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.help_page import format_help
@@ -59,12 +59,6 @@ PROGRAM_HELP = """Run your program over several values; each combination is a tr
 that fails does not stop the others.
 """
 """For a workload that runs a command of the user's own."""
-SWITCHES = {
-    "--no-pin": "do not resolve branches and tags to commits",
-    "--new": "start a new run even if the same sweep is running, or an interrupted submit of it exists",
-    AGREE_FLAG: AGREE_HELP,
-    "--json": "print JSON",
-}
 VALUES = {
     "--points": ("a CSV file with a trial per line, instead of --over; its first line names the values", "FILE.csv"),
     "--sampler-seed": ("the seed of the sampler  [default: 0]", "N"),
@@ -74,7 +68,6 @@ OVER_HELP = (
 )
 METRIC_FLAG, COMPARE_FLAG = "--metric", "--compare-by"
 """What names the metric that compares the trials; the second where the workload has an option as the first."""
-WAIT_HELP = "wait until the last trial ends, and print the results; the exit code is 5 if a trial failed"
 AT_MOST_HELP = "how many trials may run at the same time  [default: 1 on this machine, else all]"
 SAMPLER_HELP = "how trials are chosen: grid (all) or random  [default: grid]"
 MAX_SHOWN = 20
@@ -102,14 +95,9 @@ class SweepCommand(JobCommand):
         options.add_own("--sampler", help=SAMPLER_HELP, metavar="NAME", complete=samplers, common=True)
         options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
         options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
-        options.add_own("--wait", help=WAIT_HELP, common=True)
-        options.add_own("--notify", help=SUBMIT_NOTIFY_HELP)
-        options.add_own("--dry-run", help="check every trial and show the plan; do not submit", common=True)
-        self.add_labels(options)
+        self.add_sending(options, "--stream")
         for flag, (help, metavar) in VALUES.items():
             options.add_own(flag, help=help, metavar=metavar)
-        for flag, help in SWITCHES.items():
-            options.add_own(flag, help=help)
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the option that names a metric, which completes to those of the workload; its own `--metric` stays."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, parse_amount
+from robotrain.cli.arguments import parse_amount
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.commands.watch import parse_timeout
@@ -46,12 +46,7 @@ SWITCHES = {
     "--skip-inference": "do not evaluate the policy",
     "--skip-register": "do not register the policy, even if a model is named",
     "--with-register": "register the policy; needs --register-model",
-    "--stream": "show the logs of the steps until the pipeline ends, then exit as --wait does",
-    "--no-pin": "do not resolve branches and tags to commits",
-    "--new": "start a new run even if the same pipeline is running, or an interrupted submit of it exists",
     "--native-only": "refuse a platform that needs this machine to start the steps",
-    AGREE_FLAG: AGREE_HELP,
-    "--json": "print JSON",
 }
 VALUES = {
     "--timeout": (
@@ -76,12 +71,9 @@ class TrainEvalCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the pipeline."""
-        options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
-        options.add_own("--notify", help=SUBMIT_NOTIFY_HELP)
-        options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
         model = "register the policy as a version of this model"
         options.add_own("--register-model", "--register-model-name", help=model, metavar="NAME", common=True)
-        self.add_labels(options)
+        self.add_sending(options)
         for flag, help in SWITCHES.items():
             options.add_own(flag, help=help)
         for flag, (help, metavar) in VALUES.items():
