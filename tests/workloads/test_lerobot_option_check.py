@@ -154,9 +154,7 @@ def test_options_of_an_evaluated_policy_are_asked_about(
 
 
 @pytest.mark.slow
-def test_dry_run_asks_the_lerobot_of_the_users_python(
-    robotrain, training_python, pusht, monkeypatch, tmp_path
-):
+def test_dry_run_asks_the_lerobot_of_the_users_python(robotrain, training_python, pusht, monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     short = ("--training-steps", "20")  # or a warning says that a CPU takes days
     line = ("--platform", "local", "--dataset-path", pusht, *short, "--checker", training_python)

@@ -81,7 +81,7 @@ def store_and_submit(lock: NameLock, rendered_plan: RenderedPlan, context: Submi
             mark = lock.folder / records.STEP_FILE
             mark.touch() if context.owner.pipeline else mark.unlink(missing_ok=True)
         plans.store_plan(rendered_plan)
-        records.write_record(_make_record(rendered_plan, (), context))
+        records.write_record(make_record(rendered_plan, context.labels, context.owner))
     return submit_to_platform(lock, rendered_plan, context)
 
 
@@ -90,7 +90,7 @@ def submit_to_platform(lock: NameLock, rendered_plan: RenderedPlan, context: Sub
 
     :param notes: what the record says of it.
     """
-    sending_record = _make_record(rendered_plan, notes, context)
+    sending_record = make_record(rendered_plan, context.labels, context.owner, notes)
     try:
         reference = require_no_secrets(context.platform.engine.submit(rendered_plan.plan), sending_record.platform)
     except Rejected:
@@ -156,8 +156,11 @@ def release_on_failure(lock: NameLock) -> Iterator[None]:
         raise
 
 
-def _make_record(rendered_plan: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
-    plan, owner = rendered_plan.plan, context.owner
+def make_record(
+    rendered_plan: RenderedPlan, labels: RunLabels, owner: StepOwner, notes: Iterable[str] = ()
+) -> RunRecord:
+    """Return the record of a plan that is about to be sent."""
+    plan = rendered_plan.plan
     return RunRecord(
         run=plan.run,
         platform=plan.platform,
@@ -177,10 +180,10 @@ def _make_record(rendered_plan: RenderedPlan, notes: Iterable[str], context: Sub
         native=rendered_plan.native,
         outputs=plan.job.profile.outputs,
         metrics=plan.job.profile.metrics,
-        name=context.labels.name,
-        note=context.labels.note,
-        parent=context.labels.parent,
-        job_folder=context.labels.job_folder,
+        name=labels.name,
+        note=labels.note,
+        parent=labels.parent,
+        job_folder=labels.job_folder,
         program=run_differences.find_program(rendered_plan),
         values=run_differences.collect_values(rendered_plan),
     )
