@@ -155,6 +155,6 @@ def _record_run(
         record = make_record(adopted_run.stored, labels, NO_OWNER, [note.title for note in notes])
         record = dataclasses.replace(record, created=created, host="")
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
-        sent_record = make_sent_record(record, platform, reference)
+        sent_record = make_sent_record(record, reference)
         records.write_record(sent_record)
     return Adoption(sent_record, is_new=True, notes=tuple(notes))

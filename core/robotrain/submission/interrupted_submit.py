@@ -12,7 +12,7 @@ from pathlib import Path
 from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan, RenderedPlan
-from robotrain.model.platform import Platform, format_cancel_command
+from robotrain.model.platform import Platform
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
@@ -174,11 +174,9 @@ def format_error(error: BaseException) -> str:
 ADOPTED_NOTE = "its submit was interrupted; the platform had the run, and it was adopted"
 
 
-def make_sent_record(record: RunRecord, platform: Platform, reference: Reference, *notes: str) -> RunRecord:
+def make_sent_record(record: RunRecord, reference: Reference, *notes: str) -> RunRecord:
     """Return the record of a run that the platform has."""
-    command = format_cancel_command(platform, reference)
-    notes = (*record.notes, *notes)
-    return dataclasses.replace(record, phase="sent", reference=reference, cancel_command=command, notes=notes)
+    return dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, *notes))
 
 
 class RunNotSubmitted(Rejected):
@@ -201,7 +199,7 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
         reference = _find_recorded_run(record, platform)
         if reference is None:
             raise RunNotSubmitted([make_not_found_problem(record, is_from_other_machine(record))])
-        adopted_record = make_sent_record(record, platform, reference, ADOPTED_NOTE)
+        adopted_record = make_sent_record(record, reference, ADOPTED_NOTE)
         records.write_record(adopted_record)
     return adopted_record
 

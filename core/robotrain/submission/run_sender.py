@@ -135,7 +135,7 @@ def _find_runs_beside(rendered_plan: RenderedPlan, context: SubmitContext) -> It
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:
     """Announce the name, then record the phase `sent`: after an interruption in between, the user knows the name."""
-    sent_record = make_sent_record(record, context.platform, reference, *notes)
+    sent_record = make_sent_record(record, reference, *notes)
     try:
         context.announce(sent_record.run)
     finally:
