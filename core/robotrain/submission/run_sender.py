@@ -22,7 +22,6 @@ from robotrain.store.name_lock import NameLock
 from robotrain.submission.interrupted_submit import (
     format_error,
     make_sent_record,
-    make_unrecorded_problem,
     make_unsure_problem,
     require_no_secrets,
 )
@@ -142,7 +141,9 @@ def _announce_and_record(record: RunRecord, reference: Reference, context: Submi
         try:
             records.write_record(sent_record)
         except Rejected as rejected:
-            raise Rejected([make_unrecorded_problem(sent_record, rejected.problems[0])]) from rejected
+            cause, run, platform = rejected.problems[0], sent_record.run, sent_record.platform
+            problem = make_problem("run-unrecorded", given=cause.given, run=run, platform=platform, title=cause.title)
+            raise Rejected([problem]) from rejected
     return sent_record
 
 
