@@ -58,8 +58,6 @@ class PlannedStep:
     program_python: str = ""
     program_files: tuple[tuple[str, str], ...] = ()
     """The packages of its program, as in a job."""
-    follows: str = ""
-    """The one of `needs` whose checkpoints it reads while that one still runs: it begins with the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

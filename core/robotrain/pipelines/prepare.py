@@ -33,7 +33,6 @@ from robotrain.pipelines.step_checks import (
     check_pipeline_name,
     deduplicate_problems,
     label_problems,
-    settle_following,
 )
 from robotrain.pipelines.steps import PipelineRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins.manager import Plugins
@@ -56,7 +55,6 @@ class PreparedStep:
     name: str
     needs: tuple[str, ...]
     inputs: tuple[StepInput, ...]
-    follows: str
     job: PreparedJob
 
 
@@ -148,17 +146,12 @@ def prepare_pipeline(
             problems += label_problems(by_name[name], _leave_out(folder_problems, reported))
     raise_if_any(deduplicate_problems(problems))
     pipeline_platform = plugins.make_pipeline_platform(platform, _is_native(platform, request), bool(request.sweep))
-    by_name = {
-        name: settle_following(step_request, prepared, pipeline_platform, problems)
-        for name, step_request in by_name.items()
-    }
     order = order_steps({step_request.name: step_request.needs for step_request in request.steps})
     steps = tuple(
         PreparedStep(
             name=name,
             needs=by_name[name].needs,
             inputs=by_name[name].inputs,
-            follows=by_name[name].follows,
             job=prepared[name],
         )
         for name in order
@@ -278,7 +271,6 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
         program_lock=job.program_lock,
         program_python=job.program_python,
         program_files=job.program_files,
-        follows=step.follows,
     )
 
 

@@ -29,9 +29,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> PreparedPipeline:
     stored_plan = read_plan_to_repeat(record.run)
     step_jobs = StepJobs(stored_plan.plan, stored_plan.values, plugins.platform(record.platform), plugins)
     steps = tuple(
-        PreparedStep(
-            name=step.name, needs=step.needs, inputs=step.inputs, follows=step.follows, job=step_jobs.make_job(step)
-        )
+        PreparedStep(name=step.name, needs=step.needs, inputs=step.inputs, job=step_jobs.make_job(step))
         for step in step_jobs.plan.steps
     )
     return PreparedPipeline(
