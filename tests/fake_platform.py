@@ -18,7 +18,6 @@ from robotrain.plugin import (
     ANY,
     YES,
     Capabilities,
-    FollowingDecision,
     NotSubmitted,
     Output,
     Param,
@@ -80,9 +79,6 @@ class FakeEngine(PlatformPlans, PlatformEngine, PipelinePlans):
             yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
         if read_word("weather"):
             yield Problem(code="weather", stage=Stage.PREFLIGHT, title=read_word("weather"))
-
-    def decide_following(self, job: Any, settings: Any) -> FollowingDecision:
-        return FollowingDecision(bool(read_word("room")), read_word("room"))
 
     def submit(self, plan: Plan) -> Any:
         mood = read_word("mood")

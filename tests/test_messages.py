@@ -79,7 +79,7 @@ def test_a_fact_in_a_way_is_one_word_of_the_line():
                 [way] = messages._Facts(facts).list_ways({"ways": [[re.sub(WORDS, "--flag", text)]]})
                 assert all(HOSTILE in word for word in shlex.split(way.text) if "$(" in word), f"{file}: {name}: {text}"
                 texts.append(way.text)
-    assert len(texts) > 150
+    assert len(texts) > 100
     script = "".join(f"set -- {text}\nprintf '%s\\0' \"$@\"\n" for text in texts)
     printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.split("\0")[:-1] == [word for text in texts for word in shlex.split(text)], "as a shell reads them"

@@ -16,7 +16,7 @@ from robotrain.model.run import StepStatus
 from robotrain.model.workload import Workload
 from robotrain.pipelines.pipeline_file import RequestContext, change_step, request_from_file
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
-from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
+from robotrain.pipelines.resume import continue_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
@@ -112,7 +112,7 @@ def _change_steps(
 
 
 def _submit(
-    prepared: PreparedPipeline | RepeatedPipeline,
+    prepared: PreparedPipeline,
     plugins: Plugins,
     new: bool,
     problems: tuple[Problem, ...],

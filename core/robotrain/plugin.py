@@ -20,7 +20,6 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform, PlatformDefault, PlatformEngine, PlatformPart, PlatformPlans
 from robotrain.model.platform_features import (
-    FollowingDecision,
     PipelinePlans,
     PipelineRuns,
     RunAccess,
@@ -89,7 +88,6 @@ __all__ = [
     "DataReport",
     "FactFile",
     "FolderFacts",
-    "FollowingDecision",
     "FoundInput",
     "FoundJob",
     "HealthResult",

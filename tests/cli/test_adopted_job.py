@@ -30,16 +30,21 @@ def adopted(robotrain, fake_platform, data, tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "mine"))
     (tmp_path / "mine/runs" / run).mkdir(parents=True)
     records.write_record(dataclasses.replace(record, host=""))
-    stored_job.store_document(run, document)
+    store_document(run, document)
     return run
 
 
+def store_document(run: str, document: bytes) -> None:
+    (folder := stored_job.get_plan_folder(run)).mkdir(parents=True, exist_ok=True)
+    (folder / "job.json").write_bytes(document)
+
+
 def read_document(run: str) -> dict:
-    return json.loads(stored_job.read_stored_document(run))
+    return json.loads((stored_job.get_plan_folder(run) / "job.json").read_bytes())
 
 
 def write_document(name: str, /, **changes: object) -> None:
-    stored_job.store_document(name, json.dumps(read_document(name) | changes).encode())
+    store_document(name, json.dumps(read_document(name) | changes).encode())
 
 
 def test_the_job_of_a_run_is_submitted_as_it_was(robotrain, adopted, tmp_path, monkeypatch):

@@ -200,8 +200,8 @@ def test_existing_file_is_overwritten_only_with_force(robotrain, dataset_folder)
 
 
 def test_dry_run_prints_the_files_and_writes_none(robotrain, dataset_folder):
-    answer = robotrain("init", "--pipeline", "--dry-run")
-    assert "==> pipeline.yaml <==" in answer.stdout
+    answer = robotrain("init", "--dry-run")
+    assert "==> job.yaml <==" in answer.stdout
     assert set(robotrain("init", "--dry-run", "--json").json["texts"]) == {"job.yaml", "robotrain.toml"}
     assert [path.name for path in Path().iterdir()] == ["data"]
 
@@ -234,35 +234,6 @@ def test_folder_below_a_project_has_no_settings_of_its_own(robotrain, dataset_fo
     assert not Path("next/robotrain.toml").exists()
     assert load_valid_yaml("next/job.yaml", "job.schema.json")["workload"] == "isaac-train"
     assert robotrain("render", "next/job.yaml").exit_code == 0
-
-
-def test_pipeline_renders_on_every_platform(robotrain, dataset_folder):
-    assert robotrain("init", "--pipeline").exit_code == 0
-    steps = load_valid_yaml("pipeline.yaml", "pipeline.schema.json")["steps"]
-    assert list(steps) == ["train", "evaluate"]
-    evaluated = steps["evaluate"]["parameters"]
-    assert (evaluated["env"], bool(evaluated["register_model"])) == ("pusht", True)
-    for platform, words in ON.items():
-        flags = {**dict(zip(words[::2], words[1::2], strict=True)), "--tracking-uri": ""}
-        if platform == "osmo":
-            flags |= {"--subscription-id": "S", "--resource-group": "G", "--workspace-name": "W-1"}
-        lines = [f'{name[2:].replace("-", "_")} = "{value}"' for name, value in flags.items() if value]
-        Path("robotrain.toml").write_text("\n".join([f"[platforms.{platform}]", *lines]))
-        answer = robotrain("pipeline", "render", "pipeline.yaml", "--platform", platform)
-        assert answer.exit_code == 0, answer.stderr
-
-
-def test_pipeline_of_an_existing_job_evaluates_on_its_data(robotrain, dataset_folder, pusht):
-    Path("job.yaml").write_text(
-        f"workload: lerobot-train\nsources:\n  dataset:\n    - local_path: {pusht}\nparameters:\n  dataset_id: mine\n"
-    )
-    answer = robotrain("init", "--pipeline", "--json").json
-    assert answer["kept"] == ["job.yaml"]
-    evaluate = load_valid_yaml("pipeline.yaml", "pipeline.schema.json")["steps"]["evaluate"]
-    assert evaluate["sources"]["dataset"] == [{"local_path": str(pusht)}]
-    assert evaluate["parameters"]["dataset_id"] == "mine"
-    assert robotrain("pipeline", "render", "pipeline.yaml", "--platform", "local").exit_code == 0
-    assert robotrain("init", "--pipeline").exit_code == 2
 
 
 @pytest.mark.parametrize("example", ["pusht-mini", "pusht-bags"])
@@ -298,7 +269,7 @@ def test_isaac_example_renders_on_every_platform(robotrain):
 
 def test_unknown_example_is_answered_with_the_examples(robotrain):
     robotrain("init", "--example", "pusht-mni").check_problems(2, "value-unknown --example")
-    assert robotrain("init", "--example", "pusht-mini", "--pipeline").exit_code == 2
+    assert robotrain("init", "--example", "pusht-mini", "--workload", "command").exit_code == 2
     assert list(Path().iterdir()) == []
 
 
@@ -362,7 +333,9 @@ PIPELINES = ("submit", "render", "explain", "train-eval")
 @pytest.mark.slow
 def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, dataset_folder, pusht):
     shutil.copytree(pusht, "my-dataset")  # a folder of code has no link out of it
-    assert robotrain("init", "--pipeline").exit_code == 0
+    assert robotrain("init").exit_code == 0
+    evaluation = "{workload: lerobot-eval, sources: {policy: {from: train}}, parameters: {env: pusht}}"
+    Path("pipeline.yaml").write_text(f"steps:\n  train: {{job: job.yaml}}\n  evaluate: {evaluation}\n")
     Path("train.py").write_text("")
     examples = [words for words in list_examples(robotrain) if "--plan" not in words]
     assert len(examples) > 10

@@ -23,7 +23,7 @@ EVENTS_OF_THE_RUNTIME = {
 PUBLIC_NAMES = {
     "robotrain.plugin": """
     ANY Capabilities Check Checkpoint ClusterEngine ConfigValue Container DataReading DataReport
-    FactFile FolderFacts FollowingDecision FoundInput FoundJob HealthResult Job JobDocument
+    FactFile FolderFacts FoundInput FoundJob HealthResult Job JobDocument
     JobFacts JobSource JobTemplate JudgedRun ListedSubmission LockedProgram Messages Metric Mount NotSubmitted
     OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
     PipelinePlans PipelineRuns PlatformEngine PlatformPart PlatformPlans

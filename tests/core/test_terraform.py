@@ -130,12 +130,6 @@ class TestSensitiveOutputs:
         probes = '{"sensitive": false, "type": "number", "value": 0}'
         terraform.set_output_text(f'{{"group": {group}, "secret": {secret}, "probes": {probes}}}')
 
-    def test_setting_that_a_sensitive_output_would_give_is_named(self, robotrain, cloud_platform, hidden):
-        answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--probes", "1")
-        answer.check_problems(0, f"terraform-sensitive {FOLDER} group.value.name")
-        assert "secret" not in answer.stderr
-        assert KEY not in answer.stdout + answer.stderr
-
     def test_sensitive_output_is_in_no_plan_and_no_error(self, robotrain, cloud_platform, hidden, tmp_path):
         words = ("--platform", "cloud", "--dataset-path", "x")
         assert robotrain("render", *words, "--probes", "1", "--to", tmp_path / "plan").exit_code == 0
@@ -170,7 +164,6 @@ def test_without_terraform_the_warning_names_the_settings_that_are_missing(expla
     terraform.remove()
     explain_cloud("--group", "g", "--probes", "2")
     check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
-    assert "terraform -chdir" not in explain_cloud.stderr
 
 
 def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform):
@@ -190,15 +183,6 @@ def test_time_limit_stops_terraform_and_all_its_processes(explain_cloud, terrafo
     check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
     time.sleep(1)
     assert not late.exists()
-
-
-def test_terraform_that_hung_is_not_run_again_by_the_process(explain_cloud, terraform, monkeypatch):
-    monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.2)
-    terraform.set_script("sleep 30")
-    for _ in range(2):
-        explain_cloud()
-        check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
-    assert len(terraform.calls) == 1
 
 
 class TestTerraformFolder:

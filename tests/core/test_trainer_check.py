@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import robotrain
 from robotrain.errors import Problem, Rejected, Stage
-from song_workload import PROGRAM
 
 REFUSED = ("--answer=refuse", "--pitch=h")
 
@@ -98,41 +97,11 @@ def test_accepted_options_are_asked_in_isolation_without_secrets_and_offline(ask
     assert not any(path.startswith(str(Path.cwd())) for path in seen["path"])
 
 
-def test_same_question_is_answered_from_the_cache(ask, score, tmp_path, song_folder):
-    log = tmp_path / "log"
-    options = (f"--log={log}", *REFUSED)
-
-    def count():
-        return len(log.read_text().splitlines())
-
-    first, second = (ask(*options).json["problems"] for _ in range(2))
-    assert (first, count()) == (second, 1)
-    (verdict,) = (tmp_path / "cache/computed").glob("verdicts-*")
-    verdict.write_text("::robotrain:: {")
-    ask(*options)
-    assert count() == 2  # a damaged answer
-    (score / "score.txt").write_text("c d f")
-    ask(*options)
-    assert count() == 3  # other data
-    ask(*options[:2], "--pitch=fis")
-    assert count() == 4  # another option
-    (song_folder / "song_check.py").write_text(f"{PROGRAM}\n# changed\n")
-    ask(*options[:2], "--pitch=fis")
-    assert count() == 5  # other code
-
-
 @pytest.mark.parametrize("answer", ["crash", "garbage"])
 def test_checker_without_a_verdict_is_named_and_the_rest_counts(ask, answer, tmp_path):
     done = ask(f"--answer={answer}", f"--log={tmp_path}/log")
     done.check_problems(0, "checker-unusable --checker")
     assert len(done.stderr) < 2000
-
-
-def test_verdict_of_a_checker_that_failed_is_not_kept(ask, tmp_path):
-    log = tmp_path / "log"
-    for _ in range(2):
-        ask("--answer=full disk", f"--log={log}").check_problems(0, "options-unchecked")
-    assert len(log.read_text().splitlines()) == 2
 
 
 @pytest.mark.slow

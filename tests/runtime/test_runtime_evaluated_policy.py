@@ -1,13 +1,11 @@
 """An evaluated policy as a version of a model, with its scores. The work is pretended; MLflow's registry is real."""
 
-import dataclasses
 import json
 import os
 from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Delivered, Published, Registered, Track, Tracking
 
 pytestmark = pytest.mark.slow
@@ -154,17 +152,3 @@ def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with
     assert [delivery.to for delivery in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert versions() == [("pusher", 1)]
     assert scores(tags()) == make_score_tags("0.5", "eval-1")
-
-
-@pytest.mark.parametrize(("end", "count"), [("succeeded", 1), ("failed", 0), (None, 0)])
-def test_after_a_training_that_did_not_succeed_nothing_is_registered(run, tracked, database, tmp_path, end, count):
-    """The evaluation ran beside the training; without a marker, nobody says any more how that one ended."""
-    marker = tmp_path / "ended"
-    if end:
-        marker.write_text(f"{end}\n")
-    made = tracked(EVALUATE + "evaluate(kept=policy())", register="pusher")
-    (tmp_path / "numbers.txt").touch()
-    followed = JobSource(role="dataset", kind="folder", uri=f"shelf:{tmp_path}", grows_until=str(marker))
-    ran = run(dataclasses.replace(made, sources=(followed,)))
-    assert (ran.exit_code, len(ran.of_kind(Registered))) == (0, count), ran.lines
-    assert sum("pusher is not registered" in text for text in ran.notes("warning")) == 1 - count

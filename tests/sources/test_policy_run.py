@@ -206,37 +206,6 @@ def test_there_is_no_latest_where_no_run_left_a_checkpoint(record_run):
     parse_refused("latest")
 
 
-@pytest.mark.parametrize("text", [RUN, "latest", f"{RUN}@400"])
-def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_run, robotrain, tmp_path, text):
-    record_run(checkpoint(400))
-    (folder := tmp_path / "old pick").mkdir()
-    plan = records.get_run_folder(RUN) / "plan"
-    plan.mkdir()
-    sources = [
-        {"role": "dataset", "kind": "local_path", "uri": str(folder)},
-        {"role": "init_policy", "kind": "local_path", "uri": "/policy"},
-    ]
-    (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
-    answer = robotrain("submit", "lerobot-eval", "--policy-run", text, "--platform", "local", "--json")
-    assert answer.exit_code == 2
-    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "source-missing")
-    way, other = problem["instead"][:2]
-    assert way["text"] == f"--dataset-path '{folder}'"
-    assert way["remark"] == f"the dataset of {RUN}, step 400"
-    assert other["text"] == "--dataset-repo-id OWNER/NAME"
-
-
-def test_data_that_the_platform_cannot_read_is_not_suggested(record_run, robotrain):
-    record_run(checkpoint(400))
-    plan = records.get_run_folder(RUN) / "plan"
-    plan.mkdir()
-    sources = [{"role": "dataset", "kind": "data_asset", "uri": "azureml:pick:3"}]
-    (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
-    answer = robotrain("submit", "lerobot-eval", "--policy-run", RUN, "--platform", "local")
-    assert answer.exit_code == 2
-    assert "azureml:pick:3" not in answer.stderr
-
-
 def test_what_latest_stood_for_is_told_and_its_names_are_offered(record_run):
     record_run(checkpoint(200), checkpoint(400))
     assert KIND.describe_meaning("latest", parse_run("latest")) == f"{RUN}, step 400"

@@ -203,19 +203,6 @@ def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf
     passed.check_problems(2, "options-unchecked", "script-option-invalid -- --policy.use_amp")
 
 
-@pytest.mark.slow
-def test_a_pipeline_of_a_job_file_gives_its_packages_to_the_evaluation(robotrain, shelf, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    parameters = {"policy_type": "tiny", "packages": ["lerobot_policy_tiny"]}
-    sources = {"dataset": [{"local_path": str(DATASET)}]}
-    (tmp_path / "job.yaml").write_text(json.dumps({"parameters": parameters, "sources": sources}))
-    assert robotrain("init", "--pipeline", "--platform", "local").exit_code == 0
-    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "local", "--dry-run", "--json")
-    assert answer.exit_code == 0, answer.stdout
-    steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
-    assert ["lerobot-policy-tiny==1.1" in step.get("program_lock", "") for step in steps] == [True, True]
-
-
 LEAVES_AN_ADAPTER = """
     def outputs(self, reference: Any) -> Iterator[Any]:
         from robotrain.plugin import Output

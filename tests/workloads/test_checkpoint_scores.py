@@ -31,7 +31,7 @@ def folder(tmp_path):
 class PretendedEvaluation:
     """Successes by step; an exception in place of their number is raised."""
 
-    def __init__(self, folder, successes, *, until=None, confirm=0, results=None, seed=1000, success_threshold=None):
+    def __init__(self, folder, successes, *, confirm=0, results=None, seed=1000, success_threshold=None):
         self.successes, self.evaluated, self.skipped = successes, [], []
         self.folder = folder
         self.request = EvaluationRequest(
@@ -40,7 +40,6 @@ class PretendedEvaluation:
             eval_episodes=EPISODES,
             seed=seed,
             success_threshold=success_threshold,
-            grows_until=until,
             confirm=confirm,
             results=results or folder.parent / "outputs/eval_results",
             kept_policy=folder.parent / "outputs/policy",

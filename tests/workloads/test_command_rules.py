@@ -366,20 +366,6 @@ def test_a_program_that_is_not_there_is_said_without_a_look_into_all_files(robot
     robotrain(*line, "train.py").check_problems(2, "upload-secret --code")
 
 
-SWITCHES = [("", "--dry-run --wait"), ("p.add_argument('--dry-run')", "--wait"), ("dry_run: bool; wait: bool", "")]
-
-
-@pytest.mark.parametrize(("text", "noted"), SWITCHES)
-def test_a_switch_of_robotrain_after_the_dashes_is_noted(robotrain, tmp_path, monkeypatch, text, noted):
-    (tmp_path / "train.sh").write_text(f"# {text}\n")
-    monkeypatch.chdir(tmp_path)
-    line = ("submit", "train.sh", "--platform", "local", "--dry-run", "--", "--lr", "1", "--dry-run", "--wait")
-    answer = robotrain(*line)
-    lines = [line for line in answer.stderr.splitlines() if "[switch-of-program]" in line]
-    assert [line.split()[1] for line in lines] == noted.split()
-    assert answer.exit_code == 0
-
-
 @pytest.mark.parametrize(("options", "command"), [(DATA, "true"), ("--policy-path /data/policy", "true {outputs}")])
 def test_a_source_that_the_command_does_not_use_is_named(find_problems, options, command):
     answer = find_problems(options, command)[1]

@@ -1,11 +1,8 @@
 """Checks of a job or plan against its platform's capabilities: workload, sources, combinations, features, limits."""
 
-import contextlib
 import dataclasses
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from operator import methodcaller
-from pathlib import Path
 from typing import Any, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -28,10 +25,10 @@ from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Need, Platform, check_need
-from robotrain.model.source import Source, SourceError, SourceKind
+from robotrain.model.source import Source, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact, redact_if_secret
+from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
@@ -88,10 +85,9 @@ def check_job(
             or (IMAGE_SETTING in problem.absent and _has_own_packages(resolution, platform))
         )
         if is_shown and not is_needless and not _is_intended(problem, resolution):
-            placed_problem = _place_argument(problem, resolution.trainer_args)
-            yield _suggest_related_sources(placed_problem, chosen_inputs, platform, kinds)
+            yield _place_argument(problem, resolution.trainer_args)
     for problem in platform.plans.check(resolution.job, resolution.settings):
-        if not _is_intended(problem, resolution) and not _is_about_refused(problem, resolution, platform):
+        if not _is_intended(problem, resolution) and resolution.unread.isdisjoint(problem.absent):
             yield problem
 
 
@@ -112,40 +108,6 @@ def _is_intended(problem: Problem, resolution: Resolution) -> bool:
     return problem.severity != "error" and not resolution.unset.isdisjoint(problem.absent)
 
 
-def _is_about_refused(problem: Problem, resolution: Resolution, platform: Platform) -> bool:
-    """Return whether a problem says that a setting has no value which has a wrong one: that is reported already."""
-    if problem.code != MISSING:
-        return False
-    refused_flags = {
-        parameter.flag for parameter in get_parameters(platform.settings) if parameter.name in resolution.unread
-    }
-    flags = {problem.where, *(way.text.partition(" ")[0] for way in problem.suggestions)}
-    return not refused_flags.isdisjoint(flags)
-
-
-def _suggest_related_sources(
-    problem: Problem, chosen_inputs: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind]
-) -> Problem:
-    """Return a problem about a missing source with the sources that belong to those of other roles suggested first.
-
-    There are none for a text of which the platform does not accept all.
-    """
-    ways = list[Suggestion]()
-    texts = ((chosen.source, chosen.text) for chosen in chosen_inputs if chosen.text)
-    for source, text, role in ((source, text, role) for source, text in texts for role in problem.absent):
-        for name in text.kinds:
-            related_sources = [(kinds.get(kind), uri) for kind, uri in kinds[name].find_related(text.text, role)]
-            options = [
-                f"{kind.roles[role].flag} {shlex.quote(redact_if_secret(uri))}"
-                for kind, uri in related_sources
-                if kind and role in kind.roles and platform.capabilities.source(role, kind)
-            ]
-            if options and len(options) == len(related_sources):
-                meaning = kinds[name].describe_meaning(text.text, source) or text.text
-                ways.append(Suggestion(" ".join(options), f"the {role} of {redact(meaning)}"))
-    return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
-
-
 def _check_source(
     job_input: Input, platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
@@ -155,15 +117,7 @@ def _check_source(
         return
     accepted_kinds = platform.capabilities.list_accepted_kinds(role, kinds)
     forms = (f"{accepted_kind.roles[role].flag} {accepted_kind.get_form(role)}" for accepted_kind in accepted_kinds)
-    form, flag, given = support.suggestion or next(forms, ""), kind.roles[role].flag, str(job_input.source)
-    flags = {other_kind.roles[role].flag for other_kind in kinds.values() if role in other_kind.roles}
-    if not accepted_kinds and form.partition(" ")[0] in flags:
-        form = ""
-    for accepted_kind in accepted_kinds:  # the same thing, as a kind with this flag names it that the platform accepts
-        with contextlib.suppress(SourceError):
-            text = str(accepted_kind.parse(given, Path("/")))
-            if accepted_kind.roles[role].flag == flag and text != given:
-                form = f"{flag} {text}"
+    form, given = support.suggestion or next(forms, ""), str(job_input.source)
     accepts = f"{platform.name} accepts: {', '.join(accepted_kind.name for accepted_kind in accepted_kinds)}"
     if form.startswith("--platform"):  # what the kind itself says
         platforms, accepts = dict, ""

@@ -5,7 +5,6 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -230,10 +229,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         """Return what was typed."""
         from robotrain.cli.job_request import TypedJob  # costs start-up of help
 
-        def list_own_flags() -> Collection[str]:
-            return self.compose_own(self.choice, get_plugins(ctx)).flags
-
-        return TypedJob(ctx, self.choice, self.options, values, list_own_flags)
+        return TypedJob(ctx, self.choice, self.options, values)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the text, in short help the part of it before FULL_HELP_MARK."""

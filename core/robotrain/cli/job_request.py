@@ -1,6 +1,6 @@
 """What the arguments of a command that takes a job ask for, and the job of it, checked."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,7 +38,6 @@ class TypedJob(NamedTuple):
     options: ComposedOptions
     values: dict[str, Any]
     """By the names of options."""
-    list_own_flags: Callable[[], Collection[str]]
     """Returns those of the command itself, whatever the job is."""
 
 
@@ -76,7 +75,7 @@ def prepare_evaluated(typed: TypedJob, purpose: Purpose) -> "PreparedPipeline":
 
 def read_request(typed: TypedJob) -> tuple[Request, Workload, Platform, list[Problem]]:
     """Return what the arguments ask for, the chosen workload and platform, and the problems so far."""
-    ctx, choice, options, values, _ = typed
+    ctx, choice, options, values = typed
     plugins = get_plugins(ctx)
     swallowed_flags = list(usage.find_swallowed_flags(values, options))
     misread_names = {options.flags[problem.where] for problem in swallowed_flags}
@@ -98,14 +97,13 @@ def make_request(
     typed: TypedJob, workload: Workload, platform: Platform, problems: Sequence[Problem]
 ) -> tuple[Request, Sequence[Problem]]:
     """Return what the arguments ask for, and the problems of `--set`."""
-    ctx, choice, options, values, list_own_flags = typed
+    ctx, choice, options, values = typed
     kinds = get_plugins(ctx).source_kinds()
     line_layer, mistakes = read_line(values, ctx.meta.get(ORDER_KEY, []), options)
     after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
     program = None
     if choice.program:
         program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
-        mistakes = [*mistakes, *program_file.find_own_flags(program, after_dashes, list_own_flags())]
         line_layer, after_dashes = program.line, program.command
     request = Request(
         line=line_layer,
@@ -131,7 +129,7 @@ def _load_chosen(typed: TypedJob, problems: list[Problem]) -> tuple[Workload, Pl
 
     Raise Rejected with all problems when one is missing, or another workload is meant than the default.
     """
-    ctx, choice, options, values, _ = typed
+    ctx, choice, options, values = typed
     plugins = get_plugins(ctx)
     is_default = choice.origins[0] == DEFAULT_ORIGIN
     swallowing_flags = {problem.where for problem in problems if problem.code == "flag-without-value"}

@@ -3,12 +3,11 @@
 import os
 import shlex
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.merge import list_layers
@@ -92,17 +91,6 @@ def find_code_folder(file: Path) -> Path:
 
 def _is_project(folder: Path) -> bool:
     return any((folder / name).exists() for name in PROJECT_MARKS)
-
-
-def find_own_flags(program: TypedProgram, arguments: Sequence[Value], own_flags: Collection[str]) -> Iterator[Problem]:
-    """Note the options of robotrain's command among the arguments of a program whose text has no such option."""
-    try:
-        program_text = read_limited_file(program.code / program.path, MAX_PROGRAM_BYTES).decode(errors="replace")
-    except (OSError, ValueError):
-        return
-    for flag in (str(argument.value) for argument in arguments):
-        if flag in own_flags and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:
-            yield make_problem("switch-of-program", where=flag, file=program.path)
 
 
 def add_needs(

@@ -1,22 +1,19 @@
-"""The first files of a project, which `robotrain init` writes: job.yaml, pipeline.yaml and robotrain.toml."""
+"""The first files of a project, which `robotrain init` writes: job.yaml and robotrain.toml."""
 
 import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.job_writer import dump_yaml
-from robotrain.config.validate import encode
-from robotrain.config.values import Layer
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import FoundInput, Workload
-from robotrain.store.written_files import JOB_FILE, PIPELINE_SCHEMA_FILE, SCHEMA_LINE
+from robotrain.store.written_files import SCHEMA_LINE
 
 MAX_WIDTH = 120
 OWN_PARAMETERS = """\
@@ -86,93 +83,24 @@ def _format_sources(workload: Workload, inputs: Iterable[FoundInput], kinds: Map
             yield f"    {'# ' if number else ''}- {job_input.kind}: {dump_yaml(job_input.text)}{remark}"
 
 
-def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], indent: str = "") -> Iterator[str]:
+def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None]) -> Iterator[str]:
     """Yield the parameters with their help; one without a value is a comment with its default."""
     parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
     required = {parameter.name: None for parameter in parameters.values() if parameter.required}
     rows = [(parameters[name], value) for name, value in {**required, **values}.items() if name in parameters]
     if rows:
-        yield f"{indent}parameters:" if any(value is not None for _, value in rows) else f"{indent}# parameters:"
+        yield "parameters:" if any(value is not None for _, value in rows) else "# parameters:"
     for parameter, value in rows:
         shown_value = parameter.default if value is None else value
         value_text = parameter.metavar if shown_value is None else dump_yaml(shown_value)
-        yield from _comment(parameter.param.help, f"{indent}  ")
-        yield f"{indent}  {'# ' if value is None else ''}{parameter.name}: {value_text}"
+        yield from _comment(parameter.param.help, "  ")
+        yield f"  {'# ' if value is None else ''}{parameter.name}: {value_text}"
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
     """Return a comment, to stand above what it is about."""
     start = f"{indent}# "
     return textwrap.wrap(text, MAX_WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
-
-
-def format_pipeline_file(
-    training: Workload,
-    job: Layer | None,
-    evaluation: Workload | None,
-    inputs: Sequence[FoundInput],
-    name: str,
-    submit_line: str,
-) -> str:
-    """Return a commented pipeline: the training of job.yaml, and the evaluation of its policy, which registers it.
-
-    :param job: the training's job file, whose data the evaluation uses; None if it has just been made.
-    :param inputs: those that the evaluation could use.
-    """
-    register = ""
-    if evaluation is None:
-        model = {training.profile.outputs.register_parameter: name}
-        register = "\n".join(_format_parameters(training, model, indent="    "))
-    head = f"""\
-{SCHEMA_LINE.format(PIPELINE_SCHEMA_FILE)}
-# The training of {JOB_FILE}, then what uses its policy.
-#   {submit_line}
-
-name: {name}
-
-steps:
-  train:
-    job: {JOB_FILE} # relative to this file"""
-    head = "\n".join(filter(None, (head, register)))
-    evaluate = "\n".join(_format_evaluation(training, job, evaluation, inputs, name)) if evaluation else ""
-    return _join_blocks(head, evaluate)
-
-
-def _format_evaluation(
-    training: Workload, job: Layer | None, evaluation: Workload, inputs: Sequence[FoundInput], model: str
-) -> Iterator[str]:
-    policy_role = next((name for name, role in evaluation.roles.items() if role.takes == training.produces), "policy")
-    inputs_by_role = choose_inputs(evaluation, inputs)
-    parameters = dict(evaluation.template.parameters)
-    if job is not None:
-        sources = [(source.role, source.kinds[0], source.text) for source in job.sources]
-        inputs_by_source = {job_input[:3]: job_input for job_input in inputs}
-        inputs_by_role = choose_inputs(
-            evaluation, [inputs_by_source.get(source, FoundInput(*source)) for source in sources]
-        )
-        job_values = job.select("parameters")
-        for parameter in get_parameters(evaluation.parameters):
-            value = job_values.get(parameter.name)
-            if parameter.name in evaluation.inherits and value and value.value is not None:
-                parameters[parameter.name] = encode(parameter, value.value)  # a list is written as its text
-    inputs_by_role.pop(policy_role, None)
-    yield f"""\
-  evaluate:
-    workload: {evaluation.name} # {evaluation.summary}
-    sources:
-      {policy_role}:
-        - from: train"""
-    for name, job_input in inputs_by_role.items():
-        parameters |= job_input.parameters
-        yield f"      {name}:\n        - {job_input.kind}: {dump_yaml(job_input.text)}"
-    parameters[evaluation.profile.outputs.register_parameter] = model
-    yield from _format_parameters(evaluation, parameters, indent="    ")
-
-
-def make_pipeline_name(folder: Path) -> str:
-    """Return a valid name for a pipeline of the folder."""
-    name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:40].strip("-")
-    return name if re.match("[a-z]", name) else "train-eval"
 
 
 def format_project_file(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,6 @@ make_problem = Messages(__file__)
 TIME_LIMIT_SECONDS = 20.0
 QUIET_ENVIRONMENT = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 """No prompts and no check for a newer Terraform."""
-NO_COMMAND = "The command `terraform` is not installed."
 
 
 class TerraformUnreadable(Exception):
@@ -34,7 +32,7 @@ class TerraformUnreadable(Exception):
 
 
 def read_outputs(folder: Path) -> dict[str, Any]:
-    """Return the outputs of the state in `folder` by name, with numbers as text, and None for each sensitive one.
+    """Return the outputs of the state in `folder` that are not sensitive, by name, with numbers as text.
 
     Raise TerraformUnreadable.
     """
@@ -42,7 +40,7 @@ def read_outputs(folder: Path) -> dict[str, Any]:
 
     command = shutil.which("terraform")
     if command is None:
-        raise TerraformUnreadable(NO_COMMAND)
+        raise TerraformUnreadable("The command `terraform` is not installed.")
     options: dict[str, Any] = {"cwd": folder, "env": os.environ | QUIET_ENVIRONMENT}
     try:
         result = run_command(os.path.abspath(command), "output", "-json", seconds=TIME_LIMIT_SECONDS, **options)
@@ -50,19 +48,14 @@ def read_outputs(folder: Path) -> dict[str, Any]:
         raise TerraformUnreadable(f"`terraform` could not be started. {error}") from None
     if result.timed_out:
         raise TerraformUnreadable(f"It did not answer within {TIME_LIMIT_SECONDS:g} s and was stopped.")
-    if result.exit_code:
-        plain_text = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", result.stderr)  # without the colors and the frame
-        first_line = plain_text.strip().partition("\n")[0]
-        reason = f": {redact(first_line).strip().rstrip('.')}" if first_line else ""
-        raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{reason}.")
     try:
-        body = json.loads(result.stdout, parse_int=str, parse_float=str)
+        body = None if result.exit_code else json.loads(result.stdout, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise TerraformUnreadable("Its output is not valid JSON.")
+        raise TerraformUnreadable(f"It gave no JSON, and ended with exit code {result.exit_code}.")
     outputs = {name: output for name, output in body.items() if isinstance(output, dict)}
-    return {name: None if output.get("sensitive", False) is not False else output for name, output in outputs.items()}
+    return {name: output for name, output in outputs.items() if output.get("sensitive", False) is False}
 
 
 TERRAFORM_VARIABLE = make_variable_name("terraform")
@@ -111,8 +104,6 @@ def _has_state(folder: Path) -> bool:
 
 
 TERRAFORM_LAYER = "terraform"
-_failed_reads: dict[Path, TerraformUnreadable] = {}
-"""Failures of this process, which are not tried again: a timeout or a missing sign-in would repeat."""
 
 
 class _TerraformState(NamedTuple):
@@ -121,8 +112,7 @@ class _TerraformState(NamedTuple):
     place: str = ""
     """The folder, as messages show it."""
     outputs: Mapping[str, Any] = {}
-    error: TerraformUnreadable | None = None
-    problems: tuple[Problem, ...] = ()
+    error: TerraformUnreadable | Rejected | None = None
 
 
 class TerraformLayer:
@@ -131,7 +121,6 @@ class TerraformLayer:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings, self._folder = surroundings, Path.cwd()
         self._required: dict[str, Parameter] = {}  # by flag: the steps of a pipeline have this layer in common
-        self._optional: dict[str, Parameter] = {}
 
     def find_value(self, parameter: Parameter, optional: bool) -> Value | None:
         """Return the output that a parameter names; None if it names none, or no text, number or boolean.
@@ -141,7 +130,8 @@ class TerraformLayer:
         output = parameter.param.terraform
         if output is None or (optional and not self._required):
             return None
-        (self._optional if optional else self._required)[parameter.flag] = parameter
+        if not optional:
+            self._required[parameter.flag] = parameter
         output_value: Any = self._state.outputs
         for part in output.path.split("."):
             output_value = output_value.get(part) if isinstance(output_value, dict) else None
@@ -151,42 +141,27 @@ class TerraformLayer:
 
     def problems(self) -> Iterator[Problem]:
         """Yield why outputs were not read, for all parameters that need one."""
-        if not self._required:
-            return
-        place, outputs, error, problems = self._state
-        yield from problems
-        if error:
+        place, _, error = self._state if self._required else _TerraformState()
+        if isinstance(error, Rejected):
+            yield from error.problems
+        elif error:
+            options = " ".join(
+                parameter.flag if parameter.is_switch else f"{parameter.flag} {parameter.metavar}"
+                for parameter in self._required.values()
+            )
             ways = [
-                Suggestion(" ".join(map(_format_flag, self._required.values())), "without Terraform"),
+                Suggestion(f"terraform -chdir={shlex.quote(place)} output", "shows the error"),
+                Suggestion(options, "without Terraform"),
                 Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
             ]
-            if str(error) != NO_COMMAND:
-                ways.insert(0, Suggestion(f"terraform -chdir={shlex.quote(place)} output", "shows the error"))
             yield make_problem("terraform-unread", *ways, where=place, error=error, flags=", ".join(self._required))
-        for parameter in (self._required | self._optional).values():
-            path = parameter.param.terraform.path if parameter.param.terraform else ""
-            name = path.partition(".")[0]
-            if outputs.get(name, "") is None:
-                flag, way = parameter.flag, Suggestion(_format_flag(parameter))
-                yield make_problem("terraform-sensitive", way, where=f"{place} {path}", name=redact(name), flag=flag)
 
     @functools.cached_property
     def _state(self) -> _TerraformState:
+        place = ""
         try:
             folder = find_terraform_folder(self._surroundings, self._folder)
-        except Rejected as rejected:
-            return _TerraformState(problems=rejected.problems)
-        if folder is None:
-            return _TerraformState()
-        place, path = format_folder(folder), folder.absolute()
-        try:
-            if path in _failed_reads:
-                raise _failed_reads[path]
-            return _TerraformState(place, read_outputs(folder))
-        except TerraformUnreadable as error:
-            _failed_reads[path] = error
+            place = format_folder(folder) if folder else ""
+            return _TerraformState(place, read_outputs(folder) if folder else {})
+        except (Rejected, TerraformUnreadable) as error:
             return _TerraformState(place, error=error)
-
-
-def _format_flag(parameter: Parameter) -> str:
-    return parameter.flag if parameter.is_switch else f"{parameter.flag} {parameter.metavar}"

@@ -6,7 +6,7 @@ A platform that lacks one has its defaults (`Platform.get_engine_for`, `Platform
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from robotrain.model.platform import PlatformPart, make_feature_error
 from robotrain.model.source import SourceError
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from robotrain.model.run import Status, StepStatus
     from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
     from robotrain.model.terminal import TerminalCommand
-
-
-class FollowingDecision(NamedTuple):
-    """Whether a job that reads the checkpoints of another one runs beside it, and why."""
-
-    is_beside: bool
-    why: str = ""
-    """The reason, as the end of a sentence; empty where no job ever runs beside the one that it reads."""
 
 
 class PipelinePlans(PlatformPart):
@@ -47,13 +39,6 @@ class PipelinePlans(PlatformPart):
         :param finished: the references of steps that an earlier run of the pipeline finished, which `steps` read.
         """
         raise make_feature_error(self.platform, "native_dag")
-
-    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
-        """Return whether a job that evaluates the checkpoints of `job` can run while that one still writes them.
-
-        It is then submitted with the folder of the checkpoints as a source that grows (`JobSource.grows_until`).
-        """
-        return FollowingDecision(False)
 
 
 class PipelineRuns(PlatformPart):

@@ -142,8 +142,6 @@ class RunRecord:
     settings: Mapping[str, str | int | float | bool | None]
     """The platform's resolved settings."""
     reference: Reference
-    cancel_command: str = ""
-    """The engine's own command that ends the run, for whoever cannot read the rest of the record."""
     host: str = ""
     """The machine that submitted it; empty if another one did, and the run was adopted here."""
     notes: tuple[str, ...] = ()

@@ -190,10 +190,6 @@ class SourceKind:
     """What follows a text of this kind that means the newest checkpoint, so that it means all of them: `@all`."""
     describe_meaning: Callable[[str, Source], str] = field(default=lambda text, source: "")
     """(text, source) → what a looked-up text stands for, for the user; empty where the source shows it."""
-    find_related: Callable[[str, str], Sequence[tuple[str, str]]] = field(default=lambda text, role: ())
-    """(text, role) → the kinds and addresses of the sources of another role that belong to a looked-up text, such as
-    the data that a run was trained on. A problem about a missing source of that role suggests them.
-    """
     find_job: Callable[[str], Any] = field(default=lambda text: None)
     """(text) → the job (`robotrain.model.job.Job`) of the run that a looked-up text stands for; None for none."""
     requires: str = ""

@@ -5,14 +5,12 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from robotrain import background
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import BESIDE_KEY, Job, parse_attempt
 from robotrain.model.plan import Plan
-from robotrain.model.platform_features import FollowingDecision, PipelinePlans
 from robotrain.model.reference import Reference
 from robotrain.model.run import RemovedInPart, RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import driver, progress
@@ -75,10 +73,6 @@ class DrivenEngine(PipelineEngine):
                 return None
             time.sleep(POLL_SECONDS)
         return {REFERENCE_KEY: plan.run}
-
-    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
-        """Return what the platform decides: an engine that gets all steps at once begins one after those it needs."""
-        return self.step_platform.get_plans_for(PipelinePlans).decide_following(job, settings)
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""

@@ -24,7 +24,6 @@ from robotrain.pipelines.progress import (
     DRIVER_FILE,
     PipelineProgress,
     StepState,
-    get_end_marker,
     parse_step,
     read_progress,
     write_progress,
@@ -33,10 +32,9 @@ from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import files, plans, records
+from robotrain.store import plans, records
 from robotrain.submission import interrupted_submit, submitter
 from robotrain.submission.checker import CheckOptions
-from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_sender import StepOwner
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
@@ -72,7 +70,6 @@ class PipelineDriver:
             if self._is_cancelled:
                 self._cancel_all()
             step_changes = [self._follow(step) for step in self._jobs.plan.steps]
-            self._mark_ends()
             step_changes += [] if self._is_cancelled else [self._advance(step) for step in self._jobs.plan.steps]
             pause = MIN_POLL_SECONDS if any(step_changes) else min(pause * 1.3, self._max_pause)
             if not self._progress.finished:
@@ -104,23 +101,20 @@ class PipelineDriver:
         state = self._progress.steps[step.name]
         if state.finished or state.state == "running":
             return False
-        if not self._is_sent(step, state):
-            needed_steps = {name: self._progress.steps[name] for name in step.needs}
-            failed_names = (
-                name
-                for name, needed_step in needed_steps.items()
-                if needed_step.finished and needed_step.state != "succeeded"
-            )
-            if blocking_step := next(failed_names, None):
-                return self._end(state, "skipped", f"step {blocking_step} {needed_steps[blocking_step].state}")
-            max_active = self._jobs.plan.at_most
-            other_steps = [other_step for other_step in self._progress.steps.values() if other_step is not state]
-            active = sum(other_step.state in ("pending", "running") for other_step in other_steps)
-            unmet_steps = [name for name, needed_step in needed_steps.items() if needed_step.state != "succeeded"]
-            if (max_active is not None and active >= max_active) or not all(
-                self._can_follow(step, name) for name in unmet_steps
-            ):
-                return False
+        needed_steps = {name: self._progress.steps[name] for name in step.needs}
+        failed_names = (
+            name
+            for name, needed_step in needed_steps.items()
+            if needed_step.finished and needed_step.state != "succeeded"
+        )
+        if blocking_step := next(failed_names, None):
+            return self._end(state, "skipped", f"step {blocking_step} {needed_steps[blocking_step].state}")
+        max_active = self._jobs.plan.at_most
+        other_steps = [other_step for other_step in self._progress.steps.values() if other_step is not state]
+        active = sum(other_step.state in ("pending", "running") for other_step in other_steps)
+        has_turn = all(needed_step.state == "succeeded" for needed_step in needed_steps.values())
+        if not has_turn or (max_active is not None and active >= max_active):
+            return False
         if time.monotonic() < self._retry_at.get(step.name, 0.0):
             return False
         state.state = "pending"
@@ -132,35 +126,13 @@ class PipelineDriver:
             return self._end(state, "failed", redact(f"{type(error).__name__}: {error}", max_length=500))
         return True
 
-    def _is_sent(self, step: PlannedStep, state: StepState) -> bool:
-        """Return whether an earlier driver submitted a step that follows another one, which may have ended since."""
-        owner = StepOwner(self.run, step.name)
-        return bool(step.follows and state.state == "pending" and self._find_submitted(state.run, owner))
-
-    def _can_follow(self, step: PlannedStep, name: str) -> bool:
-        """Return whether a step may begin although another has not ended: it follows that one's checkpoints."""
-        state = self._progress.steps[name]
-        if name != step.follows or state.state != "running" or state.queued:
-            return False
-        with contextlib.suppress(Exception):  # it is asked again
-            outputs = self._platform.engine.outputs(records.read_record(state.run).reference)
-            return any(output.kind == "checkpoint" for output in outputs)
-        return False
-
-    def _mark_ends(self) -> None:
-        """Tell the jobs that follow a step that it has ended, in whatever way."""
-        for name in {step.follows for step in self._jobs.plan.steps if step.follows}:
-            marker = get_end_marker(self.run, name)
-            state = self._progress.steps[name]
-            if state.finished and not marker.exists():
-                files.write_private_file(marker, f"{state.state}\n".encode())
-
     def _submit(self, step: PlannedStep, state: StepState) -> None:
         """Submit a step, or find the run that an earlier driver submitted. Raise Rejected."""
         owner = StepOwner(self.run, step.name)
         record = self._find_submitted(state.run, owner)
         if record is None:
-            job = self._complete_job(step, state)
+            runs = {name: step_state.run for name, step_state in self._progress.steps.items()}
+            job = self._jobs.complete_job(step, runs)
 
             def note_claim(run: str) -> None:
                 state.run = run
@@ -187,15 +159,6 @@ class PipelineDriver:
         state.run, state.state, state.reason = record.run, "running", ""
         state.started = state.started or time.time()
         self._save()
-
-    def _complete_job(self, step: PlannedStep, state: StepState) -> PreparedJob:
-        """Return the job of a step that begins. Raise Rejected."""
-        steps = self._progress.steps
-        follows = [step.follows] if step.follows and not steps[step.follows].finished else []
-        end_marker_by_step = {name: str(get_end_marker(self.run, name)) for name in follows}
-        return self._jobs.complete_job(
-            step, {name: step_state.run for name, step_state in steps.items()}, end_marker_by_step
-        )
 
     def _find_submitted(self, run: str, owner: StepOwner) -> RunRecord | None:
         """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""

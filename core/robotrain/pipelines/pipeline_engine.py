@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import Registered
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, PlatformEngine, PlatformPlans
-from robotrain.model.platform_features import PipelinePlans, PipelineRuns
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, Status, StepStatus
 from robotrain.model.workload_profile import Produces
@@ -44,7 +44,7 @@ class StepJob:
     """Without those that other steps make, where no run of a step names them."""
 
 
-class PipelineEngine(PlatformPlans, PlatformEngine, PipelinePlans, PipelineRuns):
+class PipelineEngine(PlatformPlans, PlatformEngine, PipelineRuns):
     """What acts for the platform of a pipeline. A reference stands for the whole of it."""
 
     follow_seconds = 0.5

@@ -58,8 +58,6 @@ class PlannedStep:
     program_python: str = ""
     program_files: tuple[tuple[str, str], ...] = ()
     """The packages of its program, as in a job."""
-    follows: str = ""
-    """The one of `needs` whose checkpoints it reads while that one still runs: it begins with the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +87,18 @@ class StepPacker:
         self.files: dict[str, bytes] = {}
         """All payloads, by the path in the plan."""
 
-    def pack(self, container_plugins: Mapping[str, str]) -> str:
-        """Return the digest of the payload of these container plugins."""
-        key = tuple(container_plugins.items())
+    def pack(self, prepared: PreparedJob) -> str:
+        """Return the digest of the payload of a job."""
+        key = tuple(prepared.container_plugins.items())
         if key not in self._digests:
-            payload = pack_payload(container_plugins)
+            payload = prepared.payload or pack_payload(prepared.container_plugins)
             self._digests[key] = payload.digest
             self.files[get_payload_path(payload.digest)] = payload.archive
         return self._digests[key]
 
     def complete(self, prepared: PreparedJob) -> PreparedJob:
         """Return a job with its payload."""
-        path = get_payload_path(self.pack(prepared.container_plugins))
+        path = get_payload_path(self.pack(prepared))
         return replace(prepared, payload=Payload(self.files[path]))
 
 
@@ -158,17 +156,12 @@ def parse_pipeline(content: bytes) -> PipelinePlan:
     return _get_adapter().validate_python(data)
 
 
-def list_parts(plan: PipelinePlan, values: Sequence[Mapping[str, Any]]) -> list[JobPart]:
-    """Return the settings and sources of each step."""
-    return [
-        JobPart(step.settings, step.sources, list_step_values(values, step.name), step.program_lock)
-        for step in plan.steps
-    ]
-
-
 def list_stored_parts(stored: RenderedPlan) -> list[JobPart]:
     """Return the settings and sources of each step of a stored pipeline. Raise ValueError if it cannot be read."""
-    return list_parts(parse_pipeline(stored.plan.files[PIPELINE_FILE]), stored.values)
+    return [
+        JobPart(step.settings, step.sources, list_step_values(stored.values, step.name), step.program_lock)
+        for step in parse_pipeline(stored.plan.files[PIPELINE_FILE]).steps
+    ]
 
 
 def list_step_values(value_rows: Iterable[Mapping[str, Any]], step: str) -> list[dict[str, Any]]:

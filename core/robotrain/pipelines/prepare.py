@@ -23,6 +23,7 @@ from robotrain.pipelines.plan import (
     SCHEMA,
     PipelinePlan,
     PlannedStep,
+    StepInput,
     StepPacker,
     list_stored_parts,
     render_pipeline,
@@ -32,9 +33,8 @@ from robotrain.pipelines.step_checks import (
     check_pipeline_name,
     deduplicate_problems,
     label_problems,
-    settle_following,
 )
-from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
+from robotrain.pipelines.steps import PipelineRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.pin import query_in_parallel
@@ -49,9 +49,12 @@ make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparedStep(StepRequest):
+class PreparedStep:
     """A checked step."""
 
+    name: str
+    needs: tuple[str, ...]
+    inputs: tuple[StepInput, ...]
     job: PreparedJob
 
 
@@ -63,10 +66,14 @@ class PreparedPipeline(PreparedJob):
     at_most: int | None = None
     unpinned: bool = False
     sweep: Mapping[str, Any] = field(default_factory=dict)
+    resumes: str = ""
+    """The run of the pipeline that this one continues."""
+    finished: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """The steps that it finished, as in `progress.StepState`."""
 
     def list_input_steps(self) -> list[InputStep]:
-        """Return all steps, of the trials of a sweep the first."""
-        steps = self.steps[:1] if self.sweep else self.steps
+        """Return the steps that were not sent before, of the trials of a sweep the first."""
+        steps = [step for step in (self.steps[:1] if self.sweep else self.steps) if step.job.payload is None]
         read_step_names = {step_input.step for step in steps for step_input in step.inputs}
         return [InputStep(step.job, step.name, step.name in read_step_names) for step in steps]
 
@@ -94,6 +101,8 @@ class PreparedPipeline(PreparedJob):
             steps=tuple(_plan_step(step, packer) for step in self.steps),
             unpinned=self.unpinned,
             sweep=dict(self.sweep),
+            resumes=self.resumes,
+            finished=dict(self.finished),
         )
         engine = cast(PipelineEngine, self.platform.engine)
         job = carry_same_key(self.job, self.list_parts(), engine.step_platform)
@@ -137,12 +146,16 @@ def prepare_pipeline(
             problems += label_problems(by_name[name], _leave_out(folder_problems, reported))
     raise_if_any(deduplicate_problems(problems))
     pipeline_platform = plugins.make_pipeline_platform(platform, _is_native(platform, request), bool(request.sweep))
-    by_name = {
-        name: settle_following(step_request, prepared, pipeline_platform, problems)
-        for name, step_request in by_name.items()
-    }
     order = order_steps({step_request.name: step_request.needs for step_request in request.steps})
-    steps = tuple(PreparedStep(**vars(by_name[name]), job=prepared[name]) for name in order)
+    steps = tuple(
+        PreparedStep(
+            name=name,
+            needs=by_name[name].needs,
+            inputs=by_name[name].inputs,
+            job=prepared[name],
+        )
+        for name in order
+    )
     trial = steps[0].job if request.sweep else None
     return PreparedPipeline(
         job=_make_job(request, steps),
@@ -253,12 +266,11 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
         trainer_args=job.trainer_args,
         settings=dict(list_fields(step.job.settings)),
         container_plugins=dict(step.job.container_plugins),
-        payload=packer.pack(step.job.container_plugins),
+        payload=packer.pack(step.job),
         produces=step.job.produces,
         program_lock=job.program_lock,
         program_python=job.program_python,
         program_files=job.program_files,
-        follows=step.follows,
     )
 
 

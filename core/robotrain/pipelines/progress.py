@@ -133,11 +133,6 @@ def is_driven(run: str) -> bool:
     return bool(is_locked(records.get_run_folder(run) / DRIVER_FILE))
 
 
-def get_end_marker(run: str, step: str) -> Path:
-    """Return the file that a pipeline's driver writes once a step that another one follows has ended."""
-    return records.get_run_folder(run) / f"ended-{step}"
-
-
 def write_progress(run: str, progress: PipelineProgress) -> None:
     """Write the progress, replacing an earlier one atomically. Raise OSError."""
     body = {"folder": progress.folder, "steps": {name: asdict(step) for name, step in progress.steps.items()}}

@@ -1,92 +1,55 @@
 """A pipeline continued, or run again, from its stored plan."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
 
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
-from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
 from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.pipelines import driven_engine, progress
 from robotrain.pipelines.native_engine import COPY_KEY, NativeEngine, read_ended_steps
-from robotrain.pipelines.pipeline_engine import PipelineEngine
-from robotrain.pipelines.plan import (
-    PIPELINE_FILE,
-    PipelinePlan,
-    get_payload_path,
-    list_parts,
-    list_stored_parts,
-    parse_pipeline,
-    render_pipeline,
-)
+from robotrain.pipelines.plan import PIPELINE_FILE, parse_pipeline
+from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
-from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
-from robotrain.submission.same_job import JobPart, carry_same_key
 
 make_problem = Messages(__file__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RepeatedPipeline(PreparedJob):
-    """A pipeline as it was submitted before, with the steps that need not run again."""
-
-    plan: PipelinePlan
-    payloads: Mapping[str, bytes] = field(repr=False)
-    jobs: Mapping[str, PreparedJob] = field(default_factory=dict, repr=False)
-    """The job of each step, where the engine of the platform runs the pipeline."""
-
-    def render(self, attempt: int) -> RenderedPlan:
-        """Return the plan of an attempt."""
-        plan = dataclasses.replace(self.plan, run=self.job.run_name(attempt))
-        engine = cast(PipelineEngine, self.platform.engine)
-        job = carry_same_key(self.job, self.list_parts(), engine.step_platform)
-        if not isinstance(engine, NativeEngine):
-            return render_pipeline(job, plan, self.payloads, self.values)
-        return engine.render_steps(job, plan, self.payloads, self.jobs, self.values)
-
-    def list_parts(self) -> list[JobPart]:
-        """Return the settings and sources of each step."""
-        return list_parts(self.plan, self.values)
-
-    def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
-        """Return those of a run of the same pipeline."""
-        return list_stored_parts(stored)
-
-
-def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
+def repeat_pipeline(record: RunRecord, plugins: Plugins) -> PreparedPipeline:
     """Return the unchanged pipeline of a run, all steps of which run again. Raise Rejected."""
     stored_plan = read_plan_to_repeat(record.run)
-    plan = dataclasses.replace(parse_pipeline(stored_plan.plan.files[PIPELINE_FILE]), resumes="", finished={})
-    platform = plugins.platform(record.platform)
-    step_jobs = StepJobs(stored_plan.plan, stored_plan.values, platform, plugins)
-    payloads = {get_payload_path(step.payload): b"" for step in plan.steps}
-    return RepeatedPipeline(
+    step_jobs = StepJobs(stored_plan.plan, stored_plan.values, plugins.platform(record.platform), plugins)
+    steps = tuple(
+        PreparedStep(name=step.name, needs=step.needs, inputs=step.inputs, job=step_jobs.make_job(step))
+        for step in step_jobs.plan.steps
+    )
+    return PreparedPipeline(
         job=stored_plan.plan.job,
         platform=plugins.platform_of(record),
         settings=NoSettings(),
         kinds=plugins.source_kinds(),
         container_plugins={},
         values=stored_plan.values,
-        produces=stored_plan.produces,
         default_name=record.name,
         platforms=plugins.platforms,
-        warnings=tuple(_find_taken_branches(plan)),
-        plan=plan,
-        payloads={path: stored_plan.plan.files[path] for path in payloads},
-        jobs={step.name: step_jobs.make_job(step) for step in plan.steps} if record.native else {},
+        warnings=tuple(_find_taken_branches(steps)),
+        steps=steps,
+        at_most=step_jobs.plan.at_most,
+        unpinned=step_jobs.plan.unpinned,
+        sweep=step_jobs.plan.sweep,
     )
 
 
-def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False) -> RepeatedPipeline | None:
+def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False) -> PreparedPipeline | None:
     """Start a new driver of a pipeline that has not ended, and return None; of one that has, return what is left to do.
 
     Raise Rejected if it runs, or every step has succeeded.
@@ -115,7 +78,7 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
     return _leave_out(record, finished_steps, plugins)
 
 
-def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
+def _continue_native(record: RunRecord, plugins: Plugins) -> PreparedPipeline:
     """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
     platform = plugins.platform_of(record)
     state_by_step = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
@@ -141,14 +104,14 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     return remaining_pipeline
 
 
-def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
-    """Return the plan with the published policies of finished steps whose outputs the engine no longer has.
+def _find_copies(pipeline: PreparedPipeline, engine: NativeEngine) -> PreparedPipeline:
+    """Return the pipeline with the published policies of finished steps whose outputs the engine no longer has.
 
     Raise Rejected if such an output was not published.
     """
-    finished_steps = dict(plan.finished)
+    finished_steps = dict(pipeline.finished)
     problems = list[Problem]()
-    remaining_steps = [step for step in plan.steps if step.name not in finished_steps]
+    remaining_steps = [step for step in pipeline.steps if step.name not in finished_steps]
     for step, name in [
         (left_step, step_input.step)
         for left_step in remaining_steps
@@ -166,7 +129,7 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
             problems.append(
                 make_problem(
                     "step-output-missing.gone",
-                    _suggest_resubmit(plan.resumes),
+                    _suggest_resubmit(pipeline.resumes),
                     name=name,
                     reader=step.name,
                     platform=engine.platform.name,
@@ -174,29 +137,29 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
                 )
             )
     raise_if_any(problems)
-    return dataclasses.replace(plan, finished=finished_steps)
+    return dataclasses.replace(pipeline, finished=finished_steps)
 
 
-def _leave_out(record: RunRecord, finished_steps: dict[str, dict[str, Any]], plugins: Plugins) -> RepeatedPipeline:
+def _leave_out(record: RunRecord, finished_steps: dict[str, dict[str, Any]], plugins: Plugins) -> PreparedPipeline:
     """Return the pipeline without its finished steps. Raise Rejected if nothing is left."""
-    repeated_pipeline = repeat_pipeline(record, plugins)
-    if len(finished_steps) == len(repeated_pipeline.plan.steps):
+    pipeline = repeat_pipeline(record, plugins)
+    if len(finished_steps) == len(pipeline.steps):
         ways = [_suggest_resubmit(record.run)]
         raise Rejected([make_problem("pipeline-complete", *ways, run=record.run)])
-    plan = dataclasses.replace(repeated_pipeline.plan, resumes=record.run, finished=finished_steps)
-    if isinstance(repeated_pipeline.platform.engine, NativeEngine):
-        plan = _find_copies(plan, repeated_pipeline.platform.engine)
-    return dataclasses.replace(repeated_pipeline, plan=plan, warnings=tuple(_find_taken_branches(plan)))
+    remaining_steps = [step for step in pipeline.steps if step.name not in finished_steps]
+    warnings = tuple(_find_taken_branches(remaining_steps))
+    pipeline = dataclasses.replace(pipeline, resumes=record.run, finished=finished_steps, warnings=warnings)
+    engine = pipeline.platform.engine
+    return _find_copies(pipeline, engine) if isinstance(engine, NativeEngine) else pipeline
 
 
-def _find_taken_branches(plan: PipelinePlan) -> Iterator[Problem]:
-    """Yield a warning for each step that runs again and publishes to the same branch of the Hub."""
-    for step in plan.steps:
-        target = str(step.parameters.get(PUBLISH_PARAMETER) or "")
-        if step.name in plan.finished or not target.startswith(HUB_SCHEME):
-            continue
-        change = f"--set {step.name}.{PUBLISH_PARAMETER}={target.partition('@')[0]}@BRANCH"
-        yield make_problem("publish-branch-taken", name=step.name, place=target, change=change)
+def _find_taken_branches(steps: Iterable[PreparedStep]) -> Iterator[Problem]:
+    """Yield a warning for each of the steps that publishes to the same branch of the Hub again."""
+    for step in steps:
+        target = str(dict(step.job.job.parameters).get(PUBLISH_PARAMETER) or "")
+        if target.startswith(HUB_SCHEME):
+            change = f"--set {step.name}.{PUBLISH_PARAMETER}={target.partition('@')[0]}@BRANCH"
+            yield make_problem("publish-branch-taken", name=step.name, place=target, change=change)
 
 
 def _suggest_resubmit(run: str, remark: str = "runs all steps again") -> Suggestion:

@@ -6,17 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.model.platform import Platform
-from robotrain.model.platform_features import FollowingDecision, PipelinePlans
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
 from robotrain.redaction import redact
-from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
 
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
-AFTER = FollowingDecision(False)
 STEP_PLACE = "step "
 """What the place of a problem of a step begins with."""
 
@@ -55,24 +51,6 @@ def check_inputs(step_request: StepRequest, workload: Workload, workloads: Mappi
                 maker=maker.name,
                 produces=maker.produces,
             )
-
-
-def settle_following(
-    step: StepRequest, prepared: Mapping[str, PreparedJob], engine: Platform, problems: list[Problem]
-) -> StepRequest:
-    """Return a step as it runs: beside the one whose checkpoints it evaluates, or after it. Add a note that says why.
-
-    :param engine: what runs the steps.
-    """
-    decision = AFTER
-    if followed_job := prepared.get(step.follows):
-        decision = engine.get_plans_for(PipelinePlans).decide_following(followed_job.job, followed_job.settings)
-    if decision.why:
-        start_text = (
-            f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
-        )
-        problems.append(make_problem("evaluation-placed", name=step.name, when=start_text, why=decision.why))
-    return step if decision.is_beside else dataclasses.replace(step, follows="")
 
 
 def label_problems(step_request: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:

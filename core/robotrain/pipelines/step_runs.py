@@ -73,23 +73,13 @@ class StepJobs:
             platforms=self._plugins.platforms,
         )
 
-    def complete_job(
-        self, step: PlannedStep, runs: Mapping[str, str], end_marker_by_step: Mapping[str, str] | None = None
-    ) -> PreparedJob:
-        """Return the job of a step with what it takes from the runs of other steps. Raise Rejected.
-
-        :param end_marker_by_step: by step that still runs, the file that appears once it has ended.
-        """
+    def complete_job(self, step: PlannedStep, runs: Mapping[str, str]) -> PreparedJob:
+        """Return the job of a step with what it takes from the runs of other steps. Raise Rejected."""
         prepared = self.make_job(step)
         if not step.inputs:
             return prepared
         maker = {step_input.role: step_input.step for step_input in step.inputs}
-        source_by_role = {
-            role: dataclasses.replace(
-                self._find_input(role, runs[name], name, prepared), grows_until=(end_marker_by_step or {}).get(name, "")
-            )
-            for role, name in maker.items()
-        }
+        source_by_role = {role: self._find_input(role, runs[name], name, prepared) for role, name in maker.items()}
         sources = tuple(
             source_by_role[source.role] if source.kind == STEP_KIND else source for source in prepared.job.sources
         )

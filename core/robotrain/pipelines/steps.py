@@ -71,8 +71,6 @@ class StepRequest:
     workload: str = ""
     """The name of the job's workload; empty for the default one."""
     after: tuple[str, ...] = ()
-    follows: str = ""
-    """The step whose checkpoints it evaluates while that one still runs, where the platform decides so."""
 
     @property
     def inputs(self) -> tuple[StepInput, ...]:

@@ -68,8 +68,7 @@ def make_train_eval(
     if evaluation is not None:
         own_values = {**_name_job(job_name, EVALUATE, origin), **registered}
         request = _request_evaluation(training, workload, train_eval, own_values)
-        follows = TRAIN if train_eval.checkpoints else ""
-        steps.append(StepRequest(name=EVALUATE, request=request, workload=evaluation.name, follows=follows))
+        steps.append(StepRequest(name=EVALUATE, request=request, workload=evaluation.name))
     name = job_name if re.fullmatch(RUN_NAME_PATTERN, job_name) else NAME
     return PipelineRequest(name=name, steps=tuple(steps), problems=tuple(problems))
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from robotrain.messages import Messages
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunRecord, Status, list_run_parts
 from robotrain.model.workload_profile import Metric, OutputProfile
-from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
+from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import files
 
 make_problem = Messages(__file__)
@@ -52,25 +52,10 @@ def make_being_submitted_problem(record: RunRecord) -> Problem:
     return make_problem("run-being-sent.to-platform", run=record.run, platform=record.platform)
 
 
-def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
-    """Return the problem of a record in another format, with what finds the run on its engine, and ends it there."""
-    reference = data.get("reference")
-    command = data.get("cancel_command")
-    reason = f"{describe_format(data['schema'], SCHEMA)}."
-    if reference and isinstance(reference, dict):
-        facts = ", ".join(f"{name} {value}" for name, value in reference.items())
-        reason += redact(f" It is on {data.get('platform')}: {facts}.", max_length=MAX_SENTENCE)
-    ends = (
-        [Suggestion(redact_if_secret(command), "ends the run at once")] if isinstance(command, str) and command else []
-    )
-    ways = (*ends, _suggest_removal(path))
-    return make_problem("record-broken.other-format", *ways, where=str(path), name=path.parent.name, why=reason)
-
-
 def make_broken_record_problem(path: Path, reason: str) -> Problem:
     """Return the problem of a record that cannot be read."""
     way = _suggest_removal(path)
-    return make_problem("record-broken.unreadable", way, where=str(path), name=path.parent.name, why=reason)
+    return make_problem("record-broken", way, where=str(path), name=path.parent.name, why=reason)
 
 
 def _suggest_removal(path: Path) -> Suggestion:
@@ -255,7 +240,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     if not isinstance(data, dict) or not isinstance(schema := data.get("schema"), int):
         raise Rejected([make_broken_record_problem(path, "it has no format number")])
     if schema != SCHEMA:
-        raise Rejected([_make_other_format_problem(path, data)])
+        raise Rejected([make_broken_record_problem(path, describe_format(schema, SCHEMA))])
     metric_entries = data["metrics"] if isinstance(data.get("metrics"), list) else []
     named_metrics = (
         entry for entry in metric_entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)

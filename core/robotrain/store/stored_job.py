@@ -11,8 +11,6 @@ from robotrain.store.written_files import PLAN_FILE as MANIFEST_FILE
 SCHEMA = 2
 """The format of the manifest, to be increased with each change that readers of the values or files depend on."""
 PLAN_FOLDER = "plan"
-ADOPTED_FILE = "adopted.json"
-"""Beside the record of a run that another machine submitted: its job document, as its platform has it."""
 DIFFERENCE_FILE = "code.diff"
 """Beside the manifest: how the code of the job differs from its commit, as `git diff` prints it."""
 
@@ -33,17 +31,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if schema != SCHEMA:
         raise OtherFormat(records.describe_format(schema, SCHEMA, str(data.get("robotrain", ""))))
     return data
-
-
-def store_document(run: str, document_bytes: bytes) -> None:
-    """Store the job document of a run that another machine submitted. Raise Rejected."""
-    with records.report_write_errors():
-        files.write_private_file(records.get_run_folder(run) / ADOPTED_FILE, document_bytes)
-
-
-def read_stored_document(run: str) -> bytes:
-    """Return the job document of a run that another machine submitted. Raise OSError."""
-    return files.read_state_file(records.get_run_folder(run) / ADOPTED_FILE)
 
 
 def read_stored_sources(run: str) -> tuple[JobSource, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.added_packages import find_other_line
-from robotrain_runtime.contract.document import DOCUMENT_FILE, JobSource, parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, JobSource, parse_document
 from robotrain_runtime.contract.parameter import get_parameters, load_pairs
 from robotrain_runtime.contract.step_output import STEP_KIND
 
@@ -27,7 +27,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.model.source import LOCAL_KIND, SourceKind
 from robotrain.plugins.manager import Plugins
-from robotrain.store import stored_job
+from robotrain.store import files, stored_job
 from robotrain.submission import carried_record, resubmit, same_job
 from robotrain.submission.prepare import PreparedJob
 
@@ -79,38 +79,50 @@ class AdoptedRun(NamedTuple):
 def read_adopted_run(record: RunRecord, plugins: Plugins) -> AdoptedRun:
     """Return a run that another machine submitted. Raise Rejected."""
     try:
-        document = parse_document(stored_job.read_stored_document(record.run).decode())
-        document = dataclasses.replace(document, run=record.run)
-        job = carried_record.restore_job(document, plugins.workload(document.workload))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        path = stored_job.get_plan_folder(record.run) / DOCUMENT_FILE
+        document = parse_document(files.read_state_file(path).decode())
+        return restore_run(document, record.run, plugins)
+    except (OSError, *DAMAGES) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "It is damaged."
         raise Rejected(
             [make_problem("plan-not-kept.unreadable", given=record.run, run=record.run, why=reason)]
         ) from None
-    settings, own_platform = dict(document.record.get("settings", {})), plugins.platforms().get(document.platform)
-    personal_settings: dict[str, Any] = {}
-    if own_platform and settings:
-        carried_names = {*settings}
-        typed_settings, _ = resubmit.restore_settings(settings, own_platform, Origin("run", document.run))
-        settings = dict(list_fields(typed_settings))
-        if settings.get(same_job.SECRETS_SETTING):  # whoever sent that run is not told of this one
-            settings[same_job.SECRETS_SETTING] = same_job.leave_out_webhook(settings[same_job.SECRETS_SETTING])
-        for name in carried_names.intersection(carried_record.list_personal_settings(own_platform)):
+
+
+DAMAGES = (ValueError, TypeError, LookupError, AttributeError)
+"""What a document raises that somebody edited."""
+
+
+def restore_run(document: JobDocument, run: str, plugins: Plugins) -> AdoptedRun:
+    """Return the run that a job document describes, under the name that it has here. Raise DAMAGES, Rejected."""
+    content, document = document.to_json().encode(), dataclasses.replace(document, run=run)
+    workload, platform = plugins.workload(document.workload), plugins.platforms().get(document.platform)
+    job = carried_record.restore_job(document, workload)
+    settings, personal_settings = dict(document.record.get("settings", {})), dict[str, Any]()
+    if platform and settings:
+        for name in carried_record.list_personal_settings(platform).keys() & settings:
             value = settings.pop(name)
+            if name == same_job.SECRETS_SETTING:  # whoever sent that run is not told of this one
+                value = same_job.leave_out_webhook(value)
             if value and carried_record.was_chosen(document, name):
                 personal_settings[name] = value
+        paths = [parameter.name for parameter in get_parameters(platform.settings) if parameter.param.path]
+        for name in paths:  # `~` is a home folder there, and not the one here
+            if str(settings.get(name)).startswith("~"):
+                del settings[name]
+        typed_settings, problems = resubmit.restore_settings(settings, platform, Origin("run", run))
+        raise_if_any(problems)
+        settings = dict(list_fields(typed_settings))
     if path := document.placement.environment:
         personal_settings.setdefault(ENVIRONMENT_SETTING, path)
-    plan = Plan(
-        platform=document.platform,
-        run=document.run,
-        job=job,
-        spec=DOCUMENT_FILE,
-        files={DOCUMENT_FILE: document.to_json().encode()},
-    )
-    value_rows = carried_record.restore_values(document, job, settings, plugins.workload(document.workload))
+    files_of_plan = {DOCUMENT_FILE: content}
     stored_plan = RenderedPlan(
-        plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=tuple(value_rows)
+        plan=Plan(platform=document.platform, run=run, job=job, spec=DOCUMENT_FILE, files=files_of_plan),
+        settings=settings,
+        container_plugins={},
+        payload=Payload(b""),
+        values=tuple(carried_record.restore_values(document, job, settings, workload)),
+        produces=workload.produces,
     )
     return AdoptedRun(stored_plan, personal_settings)
 

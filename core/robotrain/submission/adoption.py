@@ -1,6 +1,7 @@
 """A run of another machine, recorded on this one: its platform has all that the record needs."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -9,16 +10,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import JobDocument, parse_document
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import __version__
 from robotrain.cluster.settings import read_configured_settings
-from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
-from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.platform_features import SharedRuns
 from robotrain.model.reference import Reference
@@ -26,12 +24,13 @@ from robotrain.model.run import RunRecord
 from robotrain.model.submitted_run import SubmittedRun
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.store import name_lock, plans, records, run_differences, stored_job
+from robotrain.store import name_lock, plans, records
 from robotrain.submission import carried_record, interrupted_submit
-from robotrain.submission.container_plugins import collect_container_plugins
+from robotrain.submission.adopted_job import DAMAGES, restore_run
 from robotrain.submission.interrupted_submit import make_sent_record, require_no_secrets
-from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import restore_settings
+from robotrain.submission.run_labels import RunLabels
+from robotrain.submission.run_sender import NO_OWNER, make_record
 
 make_problem = Messages(__file__)
 
@@ -51,31 +50,24 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str) -> Adop
         raise Rejected([make_problem("run-not-adopted.signed")])
     raise_if_any(name_lock.check_state_folder())
     platform = plugins.platform(platform_name)
-    found_run = _read_found_run(text, find_submitted_run(text, platform), platform, plugins)
-    job = found_run.prepared.job
-    with name_lock.lock_job(job, platform.name, lambda: None):
-        record = _find_recorded(job, platform, found_run.reference) or _complete_interrupted(found_run)
-        return Adoption(record, is_new=False) if record else _record_run(found_run)
-
-
-class AdoptableRun(NamedTuple):
-    """A run that its platform found, as it is recorded."""
-
-    document: JobDocument
-    prepared: PreparedJob
-    reference: Reference
-    created: float | None
-    left_out: Sequence[tuple[str, str]]
-    """The settings that this machine does not take over, each with what it names."""
-
-
-def _read_found_run(text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
-    """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
+    submitted_run = find_submitted_run(text, platform)
     text = format_address(text)
     document = read_submitted_document(text, submitted_run.document)
-    prepared, left_out_settings = _restore_prepared(text, document, platform, plugins)
-    reference = require_no_secrets(submitted_run.refer(prepared.job, prepared.settings), platform.name)
-    return AdoptableRun(document, prepared, reference, submitted_run.created, left_out_settings)
+    try:
+        adopted_run = restore_run(document, document.run, plugins)
+        job = adopted_run.stored.plan.job
+        is_right = document.run == job.run_name(parse_attempt(document.run)) and document.platform == platform.name
+    except DAMAGES:
+        is_right = False
+    if not is_right:
+        raise Rejected([make_problem("run-not-adopted.changed", given=text)])
+    settings, _ = restore_settings(adopted_run.stored.settings, platform, Origin("run", document.run))
+    reference = require_no_secrets(submitted_run.refer(job, settings), platform.name)
+    with name_lock.lock_job(job, platform.name, lambda: None):
+        record = _find_recorded(job, platform, reference) or _complete_interrupted(document, platform, reference)
+        if record:
+            return Adoption(record, is_new=False)
+        return _record_run(document, platform, reference, submitted_run.created or time.time(), plugins)
 
 
 def format_address(text: str) -> str:
@@ -113,51 +105,10 @@ def read_submitted_document(text: str, document_bytes: bytes) -> JobDocument:
     return document
 
 
-def _restore_prepared(
-    text: str, document: JobDocument, platform: Platform, plugins: Plugins
-) -> tuple[PreparedJob, list[tuple[str, str]]]:
-    """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
-    workload = plugins.workload(document.workload)
-    kinds = plugins.source_kinds()
-    try:
-        job = carried_record.restore_job(document, workload)
-        carried_settings = dict(document.record.get("settings", {}))
-        is_right = document.run == job.run_name(parse_attempt(document.run)) and document.platform == platform.name
-    except (ValueError, TypeError, LookupError, AttributeError):  # of a document that somebody edited
-        is_right = False
-    if not is_right:
-        raise Rejected([make_problem("run-not-adopted.changed", given=text)])
-    kind_by_setting = carried_record.list_personal_settings(platform)
-    dropped_names = [name for name in kind_by_setting if carried_settings.pop(name, None) is not None]
-    left_out_settings = [
-        (name, kind_by_setting[name]) for name in dropped_names if carried_record.was_chosen(document, name)
-    ]
-    for parameter in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
-        if parameter.param.path and str(carried_settings.get(parameter.name)).startswith("~"):
-            del carried_settings[parameter.name]
-    settings, problems = restore_settings(carried_settings, platform, Origin("run", document.run))
-    raise_if_any(problems)
-    value_rows = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
-    prepared = PreparedJob(
-        job=job,
-        platform=platform,
-        settings=settings,
-        kinds=kinds,
-        container_plugins=collect_container_plugins(job, workload, kinds, platform, settings),
-        values=tuple(value_rows),
-        produces=workload.produces,
-        workload=workload,
-    )
-    return prepared, left_out_settings
-
-
 def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRecord | None:
     """Return the record of a run that is known here already."""
     for attempt in name_lock.list_attempts(job):
-        try:
-            record = records.find_record(job.run_name(attempt))
-        except Rejected:  # a damaged one
-            continue
+        record = records.find_readable_record(job.run_name(attempt))
         if not record or record.platform != platform.name or record.phase != "sent":
             continue
         if _is_same_run(record, platform, reference):
@@ -172,57 +123,38 @@ def _is_same_run(record: RunRecord, platform: Platform, reference: Reference) ->
     return bool(description) and platform.engine.describe_reference(record.reference) == description
 
 
-def _complete_interrupted(adoptable_run: AdoptableRun) -> RunRecord | None:
+def _complete_interrupted(document: JobDocument, platform: Platform, reference: Reference) -> RunRecord | None:
     """Return the record of this machine's interrupted submit of the run, which is complete now; None without one."""
-    run, (_, prepared, reference, *_) = adoptable_run.document.run, adoptable_run
+    run = document.run
     with contextlib.suppress(Rejected):  # the platform has none, or the record or its plan is damaged
         record = records.find_record(run)
         is_interrupted = record and record.phase == "sending" and not name_lock.is_being_submitted(run)
-        if record and is_interrupted and (record.platform, record.job) == (prepared.platform.name, prepared.job.digest):
-            completed_record = interrupted_submit.adopt_run(record, prepared.platform)
-            return completed_record if _is_same_run(completed_record, prepared.platform, reference) else None
+        if record and is_interrupted and (record.platform, record.job) == (platform.name, document.job):
+            completed_record = interrupted_submit.adopt_run(record, platform)
+            return completed_record if _is_same_run(completed_record, platform, reference) else None
     return None
 
 
-def _record_run(adoptable_run: AdoptableRun) -> Adoption:
+def _record_run(
+    document: JobDocument, platform: Platform, reference: Reference, created: float, plugins: Plugins
+) -> Adoption:
     """Record the run under its own name, or if another run has that here, under the next free one."""
-    document, prepared = adoptable_run.document, adoptable_run.prepared
     claim = name_lock.claim_exact_name(document.run, lambda record: False)
-    lock = (claim or name_lock.claim_run_name(prepared.job, lambda record: False))[0]
+    job = restore_run(document, document.run, plugins).stored.plan.job
+    lock = (claim or name_lock.claim_run_name(job, lambda record: False))[0]
     with lock:
-        job, created = prepared.job, adoptable_run.created or time.time()
+        adopted_run = restore_run(document, lock.run, plugins)
         notes = [make_problem("adopted-in-part.renamed", given=document.run, run=lock.run)] if not claim else []
-        notes += [
-            make_problem("adopted-in-part.left-out", run=lock.run, name=name, kind=kind)
-            for name, kind in adoptable_run.left_out
-        ]
-        rendered_plan: RenderedPlan | None = None
-        try:
-            rendered_plan = prepared.render(parse_attempt(lock.run))
-            plans.store_plan(rendered_plan)
-        except Rejected as rejected:  # such as a folder of code that this machine does not have
-            notes.append(make_problem("adopted-in-part.no-plan", run=lock.run, why=rejected.problems[0].title))
-        record = RunRecord(
-            run=lock.run,
-            platform=prepared.platform.name,
-            phase="sending",
-            job=job.digest,
-            plan=rendered_plan.plan.digest if rendered_plan else "",
-            created=created,
-            workload=job.workload,
-            settings=dict(list_fields(prepared.settings)),
-            reference={},
-            host="",
-            makes=prepared.produces,
-            outputs=job.profile.outputs,
-            metrics=job.profile.metrics,
-            **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
-            program=run_differences.find_program(rendered_plan) if rendered_plan else "",
-            values=run_differences.collect_values(rendered_plan) if rendered_plan else {},
-        )
-        stored_job.store_document(lock.run, document.to_json().encode())
+        kind_by_setting = carried_record.list_personal_settings(platform)
+        for name in adopted_run.personal:
+            if name in document.record.get("settings", {}):
+                kind = kind_by_setting[name]
+                notes.append(make_problem("adopted-in-part.left-out", run=lock.run, name=name, kind=kind))
+        plans.store_plan(adopted_run.stored)
+        labels = RunLabels(**{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS})
+        record = make_record(adopted_run.stored, labels, NO_OWNER, [note.title for note in notes])
+        record = dataclasses.replace(record, created=created, host="")
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
-        note_titles = tuple(note.title for note in notes)
-        sent_record = make_sent_record(record, prepared.platform, adoptable_run.reference, *note_titles)
+        sent_record = make_sent_record(record, reference)
         records.write_record(sent_record)
     return Adoption(sent_record, is_new=True, notes=tuple(notes))

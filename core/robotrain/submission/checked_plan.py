@@ -50,8 +50,6 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
 class SubmitCheck(NamedTuple):
     """What is checked of a job before it is sent."""
 
-    name: str = ""
-    """What the user wants to call the run."""
     pinning: bool = True
     asks_existing: bool = True
     """Whether a run of the same job matters: not to a step of a pipeline, and not with `--new`."""
@@ -79,7 +77,7 @@ def check_job(prepared: PreparedJob, attempt: int, plugins: Plugins, check: Subm
     pinned, problems = pin_sources(prepared, attempt, check.pinning, check.options.say)
     existing = NO_RUN
     if check.asks_existing and not select_errors(problems):
-        existing = existing_run.find_existing_run(pinned, plugins, check.name)
+        existing = existing_run.find_existing_run(pinned, plugins)
         if existing.running and check.joins_existing:
             return Checked(None, existing, list(existing.notes))
     try:
@@ -103,14 +101,10 @@ def _render_and_preflight(
     job_problems = [*earlier_problems, *find_output_problems(prepared.job, prepared.workload, prepared.platform)]
     inputs = input_check.check_inputs(prepared, options, is_rejected=bool(select_errors(job_problems)))
     problems = [*job_problems, *inputs.problems]
-    try:
-        if select_errors(inputs.problems):
-            raise Rejected(pin.deduplicate_problems(problems))
-        rendered_plan = prepared.render(attempt)
-        notes = run_preflight(rendered_plan, prepared.platform, problems, confirm=options.confirm)
-    except Rejected as rejected:
-        failure = input_check.suggest_copies(rejected, prepared)
-        raise failure from rejected
+    if select_errors(inputs.problems):
+        raise Rejected(pin.deduplicate_problems(problems))
+    rendered_plan = prepared.render(attempt)
+    notes = run_preflight(rendered_plan, prepared.platform, problems, confirm=options.confirm)
     return Checked(rendered_plan, existing, [*existing.notes, *notes], inputs)
 
 

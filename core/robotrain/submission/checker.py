@@ -4,8 +4,6 @@ It is chosen by `--checker`, by `ROBOTRAIN_CHECKER` in the environment, or by th
 by a file of a project. Without a choice it is the environment of the job's own lock, if it is built on this machine.
 """
 
-import hashlib
-import json
 import os
 import platform
 import re
@@ -65,8 +63,6 @@ class Checker(NamedTuple):
     python: Path
     name: str
     """For messages: `lerobot 0.6.1 of /opt/venv/bin/python`."""
-    identity: tuple[str, ...]
-    """Changes when another package is installed in its environment."""
     folder: Path | None = None
     """The environment in robotrain's cache; None for a Python of the user's own."""
 
@@ -164,7 +160,7 @@ def find_built_environment(required_environment: PythonEnvironment) -> Checker |
 def _make_checker(python: Path, required_environment: PythonEnvironment, folder: Path | None = None) -> Checker:
     versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required_environment).items())
     path = folder or python
-    return Checker(python, f"{versions} of {path}" if versions else str(path), _identify(python), folder)
+    return Checker(python, f"{versions} of {path}" if versions else str(path), folder)
 
 
 def read_locked_versions(required_environment: PythonEnvironment) -> dict[str, str]:
@@ -182,9 +178,8 @@ def _explain_unusable(python: Path, required_environment: PythonEnvironment) -> 
     locked = read_locked_versions(required_environment)
     if not os.path.isfile(python):
         return "there is no such file"
-    try:
-        versions = _read_versions(python, tuple(locked))
-    except OSError:
+    versions = environment_check.read_versions(python, dict.fromkeys(locked, ""))
+    if versions is None:
         return "it does not run"
     for name, locked_version in locked.items():
         if not versions[name]:
@@ -192,26 +187,6 @@ def _explain_unusable(python: Path, required_environment: PythonEnvironment) -> 
         if versions[name] != locked_version:
             return f"it has {name} {versions[name]}, and the job runs with {locked_version}"
     return ""
-
-
-def _read_versions(python: Path, package_names: tuple[str, ...]) -> dict[str, str]:
-    """Return the versions of distributions, empty for missing ones; known from an earlier call. Raise OSError."""
-
-    def read() -> bytes:
-        versions = environment_check.read_versions(python, dict.fromkeys(package_names, ""))
-        if versions is None:
-            raise OSError(f"{python} does not run")
-        return json.dumps(versions).encode()
-
-    key = hashlib.sha256(json.dumps([package_names, _identify(python)]).encode()).hexdigest()
-    versions: dict[str, str] = json.loads(files.load_or_compute(f"versions-{key}", read))
-    return versions
-
-
-def _identify(python: Path) -> tuple[str, ...]:
-    """Return what changes when packages are installed in the environment of a Python."""
-    folders = sorted(python.parent.parent.glob("lib*/python*/*-packages"))
-    return tuple(f"{path} {path.stat().st_mtime_ns}" for path in (python, *folders))
 
 
 def build_environment(

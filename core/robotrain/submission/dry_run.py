@@ -34,28 +34,29 @@ def dry_run_job(
     """Do everything but submit the job, and return the plan and what to tell of it. Raise Rejected."""
     raise_if_any(name_lock.check_state_folder())
     prepared = prepared.with_job(carry_labels(prepared.job, labels, is_new=is_new))
-    claim = name_lock.claim_run_name(
-        prepared.job, lambda record: not is_new and is_same_submission(record, prepared, NO_OWNER)
-    )
-    run, notes = _release_claim(claim)
-    attempt = parse_attempt(run)
     check = SubmitCheck(
         pinning=pinning,
         asks_existing=not is_new,
         joins_existing=False,
         options=checks._replace(is_dry_run=True),
     )
+    taken_attempt = 0  # the last attempt whose name another machine's run has at the engine
     while True:
+        run, notes = _release_claim(
+            name_lock.claim_run_name(
+                prepared.job,
+                lambda record: not is_new and is_same_submission(record, prepared, NO_OWNER),
+                last_attempt=taken_attempt,
+            )
+        )
+        attempt = parse_attempt(run)
         try:
             checked = checked_plan.check_job(prepared, attempt, plugins, check)
+            return checked._replace(problems=[*notes, *checked.problems])
         except Rejected as refusal:
             if not (is_new and is_name_taken(refusal)):
                 raise explain_taken_name(refusal, prepared.job, prepared.platform, ANOTHER_NAME) from refusal
-        else:
-            return checked._replace(problems=[*notes, *checked.problems])
-        attempt += 1
-        while name_lock.is_taken(prepared.job.run_name(attempt)):
-            attempt += 1
+            taken_attempt = attempt
 
 
 def dry_run_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[Problem]:

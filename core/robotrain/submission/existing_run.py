@@ -19,7 +19,7 @@ from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import code_changes, records, run_differences, stored_job
+from robotrain.store import records, run_differences
 from robotrain.store.run_differences import Difference
 from robotrain.store.run_values import PIN
 from robotrain.submission.prepare import PreparedJob
@@ -47,14 +47,14 @@ class ExistingRun(NamedTuple):
 NO_RUN = ExistingRun()
 
 
-def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -> ExistingRun:
-    """Return what exists of a job with its settings and pins. Raise Rejected if it is not known whether a run goes on.
+def find_existing_run(prepared: PreparedJob, plugins: Plugins) -> ExistingRun:
+    """Return what exists of a job with its settings and pins.
 
-    :param name: what the user wants to call the run.
+    Raise Rejected if it is not known whether a run goes on.
     """
     same_run, notes = find_same_run(prepared, plugins)
     if same_run:
-        notes.append(make_same_run_note(same_run, dict(list_fields(prepared.settings)), name))
+        notes.append(make_same_run_note(same_run, dict(list_fields(prepared.settings))))
     else:
         limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
         with suppress(Rejected, OSError):  # the job is submitted as it is
@@ -80,12 +80,12 @@ def _find_left_checkpoint(prepared: PreparedJob, plugins: Plugins) -> list[Probl
     return []
 
 
-def find_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
+def find_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins) -> ExistingRun:
     """Return the run that a plan was submitted as, if it goes on. Raise Rejected if that is not known."""
     same_run = find_unfinished_run_of_plan(rendered_plan, plugins)
     if same_run is None:
         return NO_RUN
-    return ExistingRun(same_run, (make_same_run_note(same_run, rendered_plan.settings, name, can_be_new=False),))
+    return ExistingRun(same_run, (make_same_run_note(same_run, rendered_plan.settings, can_be_new=False),))
 
 
 def describe_attempt(record: RunRecord) -> str:
@@ -102,15 +102,8 @@ def describe_attempt(record: RunRecord) -> str:
                 changes = [change for change in changes if not _lacks_pin(change)]
                 if not changes:
                     break
-                files = code_changes.find_code_changes(
-                    *map(stored_job.read_stored_sources, (earlier_record.run, record.run))
-                )
-                change_texts = [
-                    f"code: {files}" if files and change.name == "code" else change.name for change in changes
-                ]
-                return (
-                    f"attempt {attempt} of this job, with changes since {earlier_record.run}: {'; '.join(change_texts)}"
-                )
+                names = "; ".join(change.name for change in changes)
+                return f"attempt {attempt} of this job, with changes since {earlier_record.run}: {names}"
     return f"attempt {attempt} of the same job" if attempt > 1 else ""
 
 

@@ -7,12 +7,11 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan, RenderedPlan
-from robotrain.model.platform import Platform, format_cancel_command
+from robotrain.model.platform import Platform
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
@@ -72,29 +71,7 @@ def make_adopted_note(record: RunRecord, can_be_new: bool) -> Problem:
 def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
     """Yield warnings about interrupted submits that this submit does not finish."""
     for record in records:
-        submit = f"the submit of {record.run} to {record.platform}{_format_from_machine(record)}"
-        reason = "It has other settings, pins or payload."
-        if is_from_other_machine(record):
-            hidden_note = "runs on that machine itself are not visible."
-            reason = f"{record.platform} does not have it as seen from here; {hidden_note}"
-        yield make_problem(
-            "run-interrupted.not-continued",
-            submit=submit,
-            why=reason,
-            run=record.run,
-            on_machine=_format_on_machine(record),
-        )
-
-
-def make_other_machine_problem(record: RunRecord) -> Problem:
-    """Return the problem of a plan whose submit was interrupted on another machine."""
-    submit = f"the submit of {record.run}{_format_from_machine(record)}"
-    return make_problem(
-        "run-interrupted.elsewhere",
-        submit=submit,
-        platform=record.platform,
-        on_machine=_format_on_machine(record),
-    )
+        yield make_problem("run-interrupted.not-continued", run=record.run, platform=record.platform)
 
 
 def make_unsure_problem(
@@ -117,48 +94,9 @@ def list_other_ways(problems: Iterable[Problem]) -> list[Suggestion]:
     return [way for problem in problems for way in problem.suggestions if way.text != SAME_COMMAND]
 
 
-def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
-    """Return the problem of an interrupted submit whose stored plan is damaged."""
-    return make_problem(
-        "submit-unsure.plan-damaged",
-        suggest_new(record),
-        given=str(folder),
-        platform=record.platform,
-        run=record.run,
-        parent=folder.parent,
-    )
-
-
-def make_unrecorded_problem(record: RunRecord, problem: Problem) -> Problem:
-    """Return the problem of a submitted run whose record could not be written."""
-    return make_problem(
-        "run-unrecorded", given=problem.given, run=record.run, platform=record.platform, title=problem.title
-    )
-
-
-def make_name_taken_problem(run: str, phase: str) -> Problem:
-    """Return the problem of a plan whose run name is taken."""
-    message = "run-name-taken"
-    if phase == "sent":
-        message = "run-name-taken.sent"
-    elif phase == "sending":
-        message = "run-name-taken.interrupted"
-    elif phase == "held":
-        message = "run-name-taken.held"
-    return make_problem(message, given=run)
-
-
 def suggest_new(record: RunRecord) -> Suggestion:
     """Return the way of a submit that does not look for the interrupted one."""
     return Suggestion("--new", f"ignores {record.run} and starts a new run")
-
-
-def _format_from_machine(record: RunRecord) -> str:
-    return f" from {record.host}" if is_from_other_machine(record) else ""
-
-
-def _format_on_machine(record: RunRecord) -> str:
-    return f"on {record.host}, " if is_from_other_machine(record) else ""
 
 
 def is_from_other_machine(record: RunRecord) -> bool:
@@ -174,11 +112,9 @@ def format_error(error: BaseException) -> str:
 ADOPTED_NOTE = "its submit was interrupted; the platform had the run, and it was adopted"
 
 
-def make_sent_record(record: RunRecord, platform: Platform, reference: Reference, *notes: str) -> RunRecord:
+def make_sent_record(record: RunRecord, reference: Reference, *notes: str) -> RunRecord:
     """Return the record of a run that the platform has."""
-    command = format_cancel_command(platform, reference)
-    notes = (*record.notes, *notes)
-    return dataclasses.replace(record, phase="sent", reference=reference, cancel_command=command, notes=notes)
+    return dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, *notes))
 
 
 class RunNotSubmitted(Rejected):
@@ -200,8 +136,8 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
     with lock:
         reference = _find_recorded_run(record, platform)
         if reference is None:
-            raise RunNotSubmitted([make_not_found_problem(record, is_from_other_machine(record))])
-        adopted_record = make_sent_record(record, platform, reference, ADOPTED_NOTE)
+            raise RunNotSubmitted([make_problem("run-not-sent", run=record.run, platform=record.platform)])
+        adopted_record = make_sent_record(record, reference, ADOPTED_NOTE)
         records.write_record(adopted_record)
     return adopted_record
 
@@ -215,7 +151,10 @@ def read_recorded_plan(record: RunRecord) -> RenderedPlan:
     """Return the stored plan of a record. Raise Rejected if it is missing or damaged."""
     stored_plan = plans.find_stored_plan(record.run)
     if stored_plan is None or stored_plan.plan.digest != record.plan:
-        raise Rejected([make_damaged_plan_problem(record, stored_job.get_plan_folder(record.run))])
+        folder, way = stored_job.get_plan_folder(record.run), suggest_new(record)
+        platform, run = record.platform, record.run
+        message, parent = "submit-unsure.plan-damaged", folder.parent
+        raise Rejected([make_problem(message, way, given=str(folder), platform=platform, run=run, parent=parent)])
     return stored_plan
 
 
@@ -241,20 +180,6 @@ def _find_recorded_run(record: RunRecord, platform: Platform) -> Reference | Non
     """Return the platform's reference to the run of a record, as `find_on_platform`."""
     plan = read_recorded_plan(record).plan
     return find_on_platform(plan, platform, partial(make_unknown_outcome_problem, record))
-
-
-def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
-    """Return the problem of an interrupted submit whose run the platform does not have."""
-    absence_text = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
-    reason = f"Runs that work on {record.host} itself are not visible here." if other_machine else ""
-    retry_remark = f"looks for it on {record.platform} again, and submits it if it is still missing"
-    ways = [
-        Suggestion("the same submit command", retry_remark),
-        Suggestion(f"robotrain resubmit {record.run}", "does the same"),
-    ]
-    if not other_machine:
-        ways.append(Suggestion("robotrain prune --state interrupted --keep 0", "removes the record"))
-    return make_problem("run-not-sent", *ways, run=record.run, missing=absence_text, why=reason)
 
 
 def make_unknown_outcome_problem(record: RunRecord, reason: str, answer: Unanswered | None) -> Problem:

@@ -104,7 +104,7 @@ def pin_source(
     pinning = kind.pinning if kind else None
     if kind and kind.pinned_by_platform(source.uri):
         pinning = Pinning(lambda *_: pin_by_platform(source), lambda *_: "")
-    if source.pin or pinning is None or source.grows_until:
+    if source.pin or pinning is None:
         return source, None
     try:
         pin = pinning.resolve(parse_source(source, kinds), source.role)

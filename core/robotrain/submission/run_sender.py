@@ -22,7 +22,6 @@ from robotrain.store.name_lock import NameLock
 from robotrain.submission.interrupted_submit import (
     format_error,
     make_sent_record,
-    make_unrecorded_problem,
     make_unsure_problem,
     require_no_secrets,
 )
@@ -81,7 +80,7 @@ def store_and_submit(lock: NameLock, rendered_plan: RenderedPlan, context: Submi
             mark = lock.folder / records.STEP_FILE
             mark.touch() if context.owner.pipeline else mark.unlink(missing_ok=True)
         plans.store_plan(rendered_plan)
-        records.write_record(_make_record(rendered_plan, (), context))
+        records.write_record(make_record(rendered_plan, context.labels, context.owner))
     return submit_to_platform(lock, rendered_plan, context)
 
 
@@ -90,7 +89,7 @@ def submit_to_platform(lock: NameLock, rendered_plan: RenderedPlan, context: Sub
 
     :param notes: what the record says of it.
     """
-    sending_record = _make_record(rendered_plan, notes, context)
+    sending_record = make_record(rendered_plan, context.labels, context.owner, notes)
     try:
         reference = require_no_secrets(context.platform.engine.submit(rendered_plan.plan), sending_record.platform)
     except Rejected:
@@ -135,14 +134,16 @@ def _find_runs_beside(rendered_plan: RenderedPlan, context: SubmitContext) -> It
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:
     """Announce the name, then record the phase `sent`: after an interruption in between, the user knows the name."""
-    sent_record = make_sent_record(record, context.platform, reference, *notes)
+    sent_record = make_sent_record(record, reference, *notes)
     try:
         context.announce(sent_record.run)
     finally:
         try:
             records.write_record(sent_record)
         except Rejected as rejected:
-            raise Rejected([make_unrecorded_problem(sent_record, rejected.problems[0])]) from rejected
+            cause, run, platform = rejected.problems[0], sent_record.run, sent_record.platform
+            problem = make_problem("run-unrecorded", given=cause.given, run=run, platform=platform, title=cause.title)
+            raise Rejected([problem]) from rejected
     return sent_record
 
 
@@ -156,8 +157,11 @@ def release_on_failure(lock: NameLock) -> Iterator[None]:
         raise
 
 
-def _make_record(rendered_plan: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
-    plan, owner = rendered_plan.plan, context.owner
+def make_record(
+    rendered_plan: RenderedPlan, labels: RunLabels, owner: StepOwner, notes: Iterable[str] = ()
+) -> RunRecord:
+    """Return the record of a plan that is about to be sent."""
+    plan = rendered_plan.plan
     return RunRecord(
         run=plan.run,
         platform=plan.platform,
@@ -177,10 +181,10 @@ def _make_record(rendered_plan: RenderedPlan, notes: Iterable[str], context: Sub
         native=rendered_plan.native,
         outputs=plan.job.profile.outputs,
         metrics=plan.job.profile.metrics,
-        name=context.labels.name,
-        note=context.labels.note,
-        parent=context.labels.parent,
-        job_folder=context.labels.job_folder,
+        name=labels.name,
+        note=labels.note,
+        parent=labels.parent,
+        job_folder=labels.job_folder,
         program=run_differences.find_program(rendered_plan),
         values=run_differences.collect_values(rendered_plan),
     )

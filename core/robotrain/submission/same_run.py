@@ -103,13 +103,10 @@ def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
     )
 
 
-def make_same_run_note(
-    unfinished_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "", can_be_new: bool = True
-) -> Problem:
+def make_same_run_note(unfinished_run: UnfinishedRun, settings: Mapping[str, Any], can_be_new: bool = True) -> Problem:
     """Return the note that a run of the same job goes on.
 
     :param settings: those of the platform, with the webhook that the user wanted to be told.
-    :param name: what the user wanted to call the run.
     :param can_be_new: whether it can offer `--new`.
     """
     record = unfinished_run.record
@@ -121,8 +118,6 @@ def make_same_run_note(
     told = "" if record.is_adopted else _get_webhook(record.settings)
     if _get_webhook(settings) not in ("", told):
         ways.append(Suggestion(f"robotrain wait --notify {record.run}", "tells when it has ended"))
-    if name not in ("", record.name):
-        ways.append(Suggestion(f"robotrain rename {record.run} {name}", "gives that run the name"))
     state = unfinished_run.status.state if unfinished_run.status else ""
     return make_problem(
         "run-unfinished", *ways, state=state, run=_format_run(record), why=_format_reason(unfinished_run)
@@ -135,28 +130,16 @@ def _get_webhook(settings: Mapping[str, Any]) -> str:
 
 
 def _make_alike_note(unfinished_run: UnfinishedRun) -> Problem:
-    record = unfinished_run.record
-    verb = (
-        "may still run"
-        if unfinished_run.is_lost
-        else f"is {unfinished_run.status.state if unfinished_run.status else ''}"
-    )
-    return make_problem(
-        "run-alike", run=_format_run(record), verb=verb, why=_format_reason(unfinished_run), name=record.run
-    )
+    record, status = unfinished_run.record, unfinished_run.status
+    return make_problem("run-alike", run=_format_run(record), state=status.state if status else "", name=record.run)
 
 
 def _make_silent_problem(unfinished_run: UnfinishedRun) -> Problem:
     """Return the problem of a run of the same job whose platform does not answer."""
     record, error = unfinished_run.record, unfinished_run.error
     problems = error.problems if isinstance(error, Rejected) else ()
-    reason = " ".join(f"{problem.title[:1].upper()}{problem.title[1:]}. {problem.why}".strip() for problem in problems)
-    ways = [
-        Suggestion(SAME_COMMAND, f"when {record.platform} answers again"),
-        *list_other_ways(problems),
-        Suggestion("--new", "starts another run of it"),
-    ]
-    reason = reason or format_error(error or TimeoutError())
+    ways = [Suggestion(SAME_COMMAND, f"when {record.platform} answers again"), *list_other_ways(problems)]
+    reason = str(error) if problems else format_error(error or TimeoutError())
     run = _format_run(record)
     return make_problem("run-unfinished-unsure.no-answer", *ways, platform=record.platform, run=run, why=reason)
 
@@ -164,8 +147,7 @@ def _make_silent_problem(unfinished_run: UnfinishedRun) -> Problem:
 def _make_lost_problem(unfinished_run: UnfinishedRun) -> Problem:
     """Return the problem of a pipeline without a driver."""
     record = unfinished_run.record
-    run, noun = _format_run(record), record.outputs.noun
-    return make_problem("run-unfinished-unsure.stopped", run=run, noun=noun, name=record.run)
+    return make_problem("run-unfinished-unsure.stopped", run=_format_run(record), name=record.run)
 
 
 def _format_run(record: RunRecord) -> str:

@@ -15,7 +15,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_lock, plans, records
+from robotrain.store import name_lock, plans
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import checked_plan, existing_run
 from robotrain.submission.carried_record import carry_labels
@@ -27,8 +27,6 @@ from robotrain.submission.interrupted_submit import (
     is_from_other_machine,
     list_left_alone_warnings,
     make_adopted_note,
-    make_name_taken_problem,
-    make_other_machine_problem,
     make_unsure_problem,
     read_recorded_plan,
     suggest_new,
@@ -84,7 +82,7 @@ def submit_job(
     """
     raise_if_any(name_lock.check_state_folder())
     asks_existing = not new and owner == NO_OWNER
-    check = SubmitCheck(labels.name, pinning, asks_existing=asks_existing, options=checks)
+    check = SubmitCheck(pinning, asks_existing=asks_existing, options=checks)
     folder = labels.job_folder or prepared.job_folder
     labels = labels._replace(name=labels.name or prepared.default_name, job_folder=folder)
     context = SubmitContext(
@@ -113,7 +111,7 @@ def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitChe
         with lock:
             if interrupted is not None:
                 if check.asks_existing:
-                    existing = existing_run.find_existing_run(prepared, context.plugins, check.name)
+                    existing = existing_run.find_existing_run(prepared, context.plugins)
                     context.report(existing.notes)
                     if existing.running:
                         return Submission(existing.running.record, is_new=False)
@@ -170,7 +168,7 @@ def submit_plan(
 
     with _lock_job(rendered.plan.job, context):
         if owner == NO_OWNER:
-            existing = existing_run.find_run_of_plan(rendered, plugins, labels.name)
+            existing = existing_run.find_run_of_plan(rendered, plugins)
             report(existing.notes)
             if existing.running:
                 return Submission(existing.running.record, is_new=False)
@@ -185,7 +183,8 @@ def submit_plan(
                     raise explain_taken_name(refusal, rendered.plan.job, platform, ANOTHER_ATTEMPT) from refusal
             if finished_submission := _finish_interrupted(lock, interrupted, rendered, context):
                 return finished_submission
-            raise Rejected([make_other_machine_problem(interrupted)])
+            run, host = interrupted.run, interrupted.host
+            raise Rejected([make_problem("run-interrupted.elsewhere", run=run, platform=platform.name, host=host)])
 
 
 def _lock_job(job: Job, context: SubmitContext, is_new: bool = False) -> contextlib.AbstractContextManager[None]:
@@ -204,10 +203,7 @@ def claim_plan_name(rendered_plan: RenderedPlan) -> tuple[NameLock, RunRecord | 
     run = rendered_plan.plan.run
     claim = name_lock.claim_exact_name(run, lambda record: record.plan == rendered_plan.plan.digest)
     if claim is None:
-        phase = "held" if name_lock.is_being_submitted(run) else ""
-        with contextlib.suppress(Rejected):  # a record that cannot be read
-            phase = phase or records.read_record(run).phase
-        raise Rejected([make_name_taken_problem(run, phase)])
+        raise Rejected([make_problem("run-name-taken", given=run, run=run)])
     return claim
 
 

@@ -20,7 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
     SourceContainerPlugin,
     WorkloadContainerPlugin,
 )
-from robotrain_runtime.contract.document import SCHEMA, JobDocument, JobSource, Placement, parse_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, SCHEMA, JobDocument, JobSource, Placement, parse_document
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_batch_fetcher, load_container_plugin
@@ -122,9 +122,9 @@ def make_model_metadata(
 def load_submitted_document(run: str, file: str) -> JobDocument | None:
     """Return the job document of a run from its stored plan. `file`: the document's name in the plan."""
     stored_plan = plans.find_stored_plan(run)
-    if stored_plan is None or file not in stored_plan.plan.files:
-        return None
-    return parse_document(stored_plan.plan.files[file].decode())
+    files = stored_plan.plan.files if stored_plan else {}
+    content = files.get(file) or files.get(DOCUMENT_FILE)  # all that is here of a run of another machine
+    return parse_document(content.decode()) if content else None
 
 
 def register_version(

@@ -43,10 +43,6 @@ class JobSource:
     """`NAME=VALUE`: tags of a registered model, as they were when the job was submitted."""
     implied: bool = False
     """Whether the workload's container plugin added it (`implied_sources`), not the user: it follows from the rest."""
-    grows_until: str = ""
-    """Of a folder that another run still writes to: the file that appears once nothing is added to it any more. Empty
-    for a source that does not change.
-    """
 
     @property
     def tag_values(self) -> dict[str, str]:
@@ -205,7 +201,6 @@ OMITTED_IF_EMPTY = (
     "login",
     *("volatile", "kept_for", "tells_end"),
     *("node_launcher", "node_rank", "node_address"),
-    "grows_until",
     "nodes",
     "record",
 )

@@ -244,11 +244,7 @@ class Publication:
             self._copy_last_files(stop)
         if succeeded and self._spec.register and not stop.number:
             try:
-                if training_end := registration.find_failed_training(self._document):
-                    text = f"the model {self._spec.register} is not registered: the training ended as {training_end}"
-                    self._relay.emit(Note(level="warning", text=text))
-                else:
-                    self._relay.emit(self._register(stop, python))
+                self._relay.emit(self._register(stop, python))
             except JobFailed as failed:
                 self._relay.emit(Note(level="error", text=failed.reason))
                 errors.append(failed.reason)

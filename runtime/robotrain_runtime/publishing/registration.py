@@ -71,22 +71,6 @@ def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None
     return SealedArtifact(folder=folder, manifest=manifest, kind="policy", evaluated=evaluated)
 
 
-def find_failed_training(document: JobDocument) -> str:
-    """Return how the training ended whose checkpoints a job evaluated while it ran; empty if it succeeded, or for none.
-
-    Its scores stay; `robotrain register` registers its policy all the same.
-    """
-    for source in document.sources:
-        if source.grows_until:
-            try:
-                state = Path(source.grows_until).read_text(encoding="utf-8").strip()
-            except OSError:  # nobody will say it
-                state = "lost"
-            if state != "succeeded":
-                return state
-    return ""
-
-
 RETRY_PAUSES = (1.0, 2.0, 4.0)
 
 

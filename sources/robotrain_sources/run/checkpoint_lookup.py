@@ -1,7 +1,7 @@
 """Checkpoints of earlier runs, by run name: from the run records and the run's platform."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -137,12 +137,6 @@ def _find_start(name: str) -> Source:
 def describe_checkpoint(run_text: str, source: Source) -> str:
     """Return the run and step that a text meant when it was parsed; empty if it was not parsed here."""
     return _descriptions.get((run_text, str(source)), "")
-
-
-def find_related_sources(run_text: str, role: str) -> Sequence[tuple[str, str]]:
-    """Return the kinds and addresses of the sources of a role that the run had whose checkpoint a text meant."""
-    sources = stored_job.read_stored_sources(_runs[run_text]) if run_text in _runs else ()
-    return [(source.kind, source.uri) for source in sources if source.role == role]
 
 
 def find_job(text: str) -> Job | None:

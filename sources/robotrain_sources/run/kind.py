@@ -1,7 +1,7 @@
 """The source kind `run`: the policy that an earlier run trained."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,6 @@ def describe_meaning(run_text: str, source: Source) -> str:
     from robotrain_sources.run import checkpoint_lookup
 
     return checkpoint_lookup.describe_checkpoint(run_text, source)
-
-
-def find_related(run_text: str, role: str) -> Sequence[tuple[str, str]]:
-    """Return the kinds and addresses of the sources of a role that the run had."""
-    from robotrain_sources.run import checkpoint_lookup
-
-    return checkpoint_lookup.find_related_sources(run_text, role)
 
 
 def find_job(text: str) -> Any:
@@ -99,7 +92,6 @@ KIND = SourceKind(
     parse=parse_source,
     parse_in_role=parse_in_role,
     describe_meaning=describe_meaning,
-    find_related=find_related,
     find_job=find_job,
 )
 

@@ -10,7 +10,6 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.contract.problem import Suggestion
 from robotrain_runtime.machine import hardware
-from robotrain_runtime.machine.hardware import VISIBLE_DEVICES
 
 from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VARIABLE, find_precision_problem
@@ -46,25 +45,6 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
     if is_first_rank():
         emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen_device)}"))
     return chosen_device
-
-
-def leave_first_gpus(requested: str) -> None:
-    """Let this process, which has used no GPU yet, take the last one only: a training beside it has the first."""
-    if requested not in ("auto", "cuda"):
-        return
-    torch: Any = importlib.import_module("torch")
-    if last_gpu := choose_last_gpu(os.environ.get(VISIBLE_DEVICES), torch.cuda.device_count()):
-        os.environ[VISIBLE_DEVICES] = last_gpu
-
-
-def choose_last_gpu(visible_gpus: str | None, count: int) -> str:
-    """Return the name of the last of `count` GPUs for CUDA; empty if there are not several.
-
-    :param visible_gpus: the names of those that this process may use; None for all.
-    """
-    if count < 2:
-        return ""
-    return str(count - 1) if visible_gpus is None else visible_gpus.split(",")[count - 1].strip()
 
 
 def name_hardware(device: str) -> str:

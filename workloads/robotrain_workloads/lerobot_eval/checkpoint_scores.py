@@ -4,9 +4,8 @@ The results of each checkpoint are a folder that is complete whenever it exists.
 same run's folder evaluates only the checkpoints that have none yet.
 """
 
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,6 @@ from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import summary
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
-POLL_SECONDS = 1.0
 PARTS_FOLDER = ".eval_checkpoints"
 """The folder, beside the results, of checkpoints that are evaluated already."""
 TABLE_FILE, TABLE_FOLDER = "checkpoints.json", "checkpoints"
@@ -53,14 +51,10 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     """
     parts_folder = request.results.parent / PARTS_FOLDER
     scores_by_folder: dict[Path, Scored] = {}
-    for folder, count in _list_checkpoints(request, checkpoints):
-        progress = partial(
-            EvaluationProgress, before=len(scores_by_folder), count=max(count, len(scores_by_folder) + 1)
-        )
+    chosen_folders = policy_checkpoints.list_chosen(checkpoints, request.checkpoints or checkpoint.ALL)
+    for folder in chosen_folders.values():
+        progress = partial(EvaluationProgress, before=len(scores_by_folder), count=len(chosen_folders))
         score = _score_checkpoint(_select(request, folder), parts_folder / folder.name, evaluate, progress)
-        if score.error and request.grows_until and not folder.exists():
-            note_removed(score.step)
-            continue
         emit_event(score)
         print(f"checkpoint {score.step}: {score.error or _describe(score)}", flush=True)
         scores_by_folder[folder] = score
@@ -70,8 +64,8 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
         raise WorkFailed(failures_text or "no checkpoint was evaluated")
     folder = next(folder for folder, score in scores_by_folder.items() if score is best_score)
     compared_count = sum(bool(score.scores) for score in scores_by_folder.values())
-    confirmed_score, doubt = None, "it was removed"
-    if request.confirm and folder.exists():
+    confirmed_score, doubt = None, ""
+    if request.confirm:
         fresh_request = replace(_select(request, folder), eval_episodes=request.confirm, skip=request.eval_episodes)
         progress = partial(EvaluationProgress, before=len(scores_by_folder), count=len(scores_by_folder) + 1)
         confirmed_score = _score_checkpoint(
@@ -81,19 +75,14 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
             f"checkpoint {best_score.step}, confirmed: {confirmed_score.error or _describe(confirmed_score)}",
             flush=True,
         )
-        doubt = confirmed_score.error
-    if doubt:
-        doubt = f"the best checkpoint, of step {best_score.step}, could not be confirmed: {doubt}"
+        if confirmed_score.error:
+            doubt = f"the best checkpoint, of step {best_score.step}, could not be confirmed: {confirmed_score.error}"
     shown_score = confirmed_score if confirmed_score and confirmed_score.scores else best_score
     low_success_text = summary.explain_low_success(shown_score, request.success_threshold)
     shown_score = _describe_selection(shown_score, compared_count, is_confirmed=shown_score is confirmed_score)
     table = {"best": best_score.step, "shown": {**collect_fields(shown_score), "too_low": low_success_text}}
     _write_results(request.results, parts_folder, [*scores_by_folder.values()], folder.name, table)
     kept_policy = request.kept_policy and request.kept_policy / folder.name
-    if kept_policy and not folder.exists():
-        error_text = f"the best checkpoint, of step {best_score.step}, was removed after its evaluation: it is not kept"
-        emit_event(Note(level="warning", text=error_text))
-        kept_policy = None
     print(f"the best checkpoint is that of step {best_score.step}", flush=True)
     emit_event(Track(tags={"policy_step": str(best_score.step)}))
     evaluated_parts.report(request, shown_score, policy.find_model_folder(folder), kept_policy)
@@ -102,20 +91,10 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
         if low_success_text
         else "",
         failures_text,
-        doubt if request.confirm else "",
+        doubt,
     )
     if error_text := "; ".join(filter(None, sentences)):
         raise WorkFailed(error_text)
-
-
-def _list_checkpoints(request: EvaluationRequest, folder: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the folders of the checkpoints, and how many are known by then."""
-    step_selection = request.checkpoints or checkpoint.ALL
-    if request.grows_until:
-        yield from follow_checkpoints(folder, step_selection, request.grows_until)
-        return
-    chosen_folders = policy_checkpoints.list_chosen(folder, step_selection)
-    yield from ((folder, len(chosen_folders)) for folder in chosen_folders.values())
 
 
 def _select(request: EvaluationRequest, folder: Path) -> EvaluationRequest:
@@ -206,51 +185,3 @@ def _write_results(
                 evaluated_parts.link_files(part_folder, folder / TABLE_FOLDER / part_folder.name)
         rows = [collect_fields(score) for score in scores]
         result_files.write_json(folder / TABLE_FILE, {**table, "checkpoints": rows})
-
-
-def follow_checkpoints(
-    folder: Path, step_selection: str, end_file: Path, wait: Callable[[float], object] = time.sleep
-) -> Iterator[tuple[Path, int]]:
-    """Yield the complete checkpoints in a folder, each once, the lowest step first, and how many are known by then.
-
-    Which one is the last is only known at the end.
-
-    :param step_selection: as `checkpoint.select_steps` takes it.
-    :param end_file: the file that appears once the training has ended. If its folder is gone, nobody will write it.
-    """
-    done_steps = set[int]()
-    seen_steps = set[int]()
-    is_waiting = False
-    while True:
-        has_ended = end_file.exists() or not end_file.parent.is_dir()  # asked first: all that was saved is listed then
-        checkpoints = policy_checkpoints.list_sealed(policy_checkpoints.list_complete(folder))
-        chosen_steps = [
-            step
-            for step in checkpoint.select_steps(checkpoints, step_selection)
-            if has_ended or _is_selected(step, step_selection)
-        ]
-        for step in sorted(seen_steps - checkpoints.keys() - done_steps):
-            note_removed(step)
-            done_steps.add(step)
-        seen_steps |= {*chosen_steps}
-        if remaining_steps := [step for step in chosen_steps if step not in done_steps]:
-            done_steps.add(remaining_steps[0])
-            is_waiting = False
-            yield checkpoints[remaining_steps[0]], len(seen_steps)
-        elif has_ended:
-            return
-        else:
-            if not is_waiting:
-                print("waiting for the next checkpoint of the training", flush=True)
-            is_waiting = True
-            wait(POLL_SECONDS)
-
-
-def note_removed(step: int) -> None:
-    """Send a warning about a checkpoint that was removed before it had scores."""
-    note_text = f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
-    emit_event(Note(level="warning", text=note_text))
-
-
-def _is_selected(step: int, step_selection: str) -> bool:
-    return step_selection == checkpoint.ALL or step % int(step_selection) == 0

@@ -373,7 +373,6 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         **{name: value for name, value in parameters.items() if name in request_fields and value is not None},
         policy=evaluated_policy,
         checkpoints_folder=data[source] if has_several and source else None,
-        grows_until=Path(source.grows_until) if source and source.grows_until else None,
         root=job.root,  # several datasets are merged into one before
         dataset=get_dataset_name(job.document) if job.root else "",
         tasks=_list_tasks(parameters),

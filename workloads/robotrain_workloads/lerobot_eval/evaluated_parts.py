@@ -28,7 +28,7 @@ from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
 SCORES_FILE = "checkpoint.json"
 OWN_FIELDS = (
-    *("policy", "checkpoints", "checkpoints_folder", "grows_until", "confirm", "references"),
+    *("policy", "checkpoints", "checkpoints_folder", "confirm", "references"),
     *("results", "kept_policy", "link_policy", "tags", "conditions_digest", *PARAMETERS, EARLIER),
 )
 """What of a request does not change the scores of a policy, besides its files."""

@@ -46,8 +46,6 @@ def main(arguments: Sequence[str]) -> None:
     if request.checkpoints_folder is None:
         checkpoint_scores.evaluate_policy(request, evaluate)
         return
-    if request.grows_until:
-        device.leave_first_gpus(request.device)
     checkpoint_scores.evaluate_checkpoints(request, request.checkpoints_folder, evaluate)
 
 

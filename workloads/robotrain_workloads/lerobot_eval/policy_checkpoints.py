@@ -34,12 +34,8 @@ def list_complete(folder: Path) -> dict[int, Path]:
         for step, path in checkpoint.list_checkpoints(folder)
         if any((folder / name).is_file() for folder in (path / policy.MODEL_FOLDER, path) for name in _MODEL_FILES)
     }
-    return list_sealed(checkpoints) or checkpoints
-
-
-def list_sealed(checkpoints: Mapping[int, Path]) -> dict[int, Path]:
-    """Return those of the checkpoints whose training has completed them."""
-    return {step: path for step, path in checkpoints.items() if checkpoint.read_manifest(path)}
+    sealed_checkpoints = {step: path for step, path in checkpoints.items() if checkpoint.read_manifest(path)}
+    return sealed_checkpoints or checkpoints
 
 
 _MODEL_FILES = (policy.CONFIG_FILE, adapter.CONFIG_FILE)

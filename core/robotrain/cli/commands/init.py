@@ -14,7 +14,7 @@ from robotrain.cli.arguments import JsonOption, argument, complete_platforms, co
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.config import job_file, starter_files
+from robotrain.config import starter_files
 from robotrain.config.job_schema import make_job_schema
 from robotrain.config.values import Origin
 from robotrain.errors import Rejected
@@ -22,12 +22,10 @@ from robotrain.messages import Messages
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
 from robotrain.nearest_name import suggest_name
-from robotrain.pipelines.pipeline_schema import make_pipeline_schema
-from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
-from robotrain.store.written_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
+from robotrain.store.written_files import JOB_FILE, JOB_SCHEMA_FILE
 
 make_problem = Messages(__file__)
 
@@ -35,7 +33,6 @@ Files = dict[str, bytes]
 """Contents by path below the folder."""
 WORKLOAD_HELP = "What the job runs (default: the default workload)."
 PLATFORM_HELP = "The platform of this project's jobs."
-PIPELINE_HELP = "Write a pipeline.yaml too: train, evaluate, register."
 EXAMPLE_HELP = "Copy an example with its data to a new folder."
 FILE_ENDINGS = (".yaml", ".yml", ".toml", ".py")
 MAX_SHOWN = 3
@@ -54,7 +51,6 @@ def init(
     folder: Annotated[str, argument("[FOLDER]", "Where to write (default: this folder, or a new one NAME).")] = "",
     workload: Annotated[str, option("--workload", "NAME", WORKLOAD_HELP, complete_workloads)] = "",
     platform: Annotated[str, option("--platform", "NAME", PLATFORM_HELP, complete_platforms)] = "",
-    pipeline: Annotated[bool, typer.Option("--pipeline", help=PIPELINE_HELP)] = False,
     example: Annotated[str, option("--example", "NAME", EXAMPLE_HELP, complete_examples)] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files; write nothing.")] = False,
@@ -64,19 +60,17 @@ def init(
 
     robotrain init
 
-    robotrain init --pipeline
-
     robotrain init --example pusht-mini
 
     Inputs are looked for below the folder and in the cache of the workload's own tools. Existing files are replaced
-    only with --force; with --pipeline, an existing job.yaml and robotrain.toml stay, and the pipeline runs that job.
+    only with --force.
     """
     plugins = get_plugins(ctx)
     if platform:
         load_named_plugin(plugins, "platform", platform, Origin("flag", "--platform"))
     if example:
-        if workload or pipeline:
-            raise Rejected([make_problem("usage.example", option="--workload" if workload else "--pipeline")])
+        if workload:
+            raise Rejected([make_problem("usage.example", option="--workload")])
         target = Path(folder or example)
         files = read_example(plugins, example, folder or example)
         init_data: dict[str, Any] = {"example": example}
@@ -84,16 +78,16 @@ def init(
         target = Path(folder)
         if target.is_file() or (target.suffix in FILE_ENDINGS and not target.exists()):
             raise Rejected([make_problem("value-invalid.init-folder", given=folder)])
-        files, init_data = make_files(plugins, target, workload, platform, pipeline)
+        files, init_data = make_files(plugins, target, workload, platform)
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
-    files_to_keep = _find_files_to_keep(target, files, pipeline, force)
+    files_to_keep = _find_files_to_keep(target, files, force)
     files_to_write = {name: file_bytes for name, file_bytes in files.items() if name not in files_to_keep}
     if not dry_run:
         for name, file_bytes in files_to_write.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically((target / name).absolute(), file_bytes)
     paths = [os.path.join(folder or example, name) for name in files_to_write]
-    main_file = os.path.join(folder or example, PIPELINE_FILE if pipeline else JOB_FILE)
+    main_file = os.path.join(folder or example, JOB_FILE)
     submit_line = format_submit_line(main_file, choose_platform(plugins, platform))
     init_data |= {
         "folder": str(target.absolute()),
@@ -168,20 +162,13 @@ def read_example(plugins: Plugins, name: str, folder: str) -> Files:
     return files
 
 
-def make_files(
-    plugins: Plugins, folder: Path, workload_name: str, platform: str, with_pipeline: bool
-) -> tuple[Files, dict[str, Any]]:
+def make_files(plugins: Plugins, folder: Path, workload_name: str, platform: str) -> tuple[Files, dict[str, Any]]:
     """Return the files of a project, and what was found, as data."""
-    existing_job = None
-    if with_pipeline and not workload_name and (folder / JOB_FILE).is_file():
-        existing_job = job_file.read_job_file(folder / JOB_FILE)
-        if existing_job.problems:
-            raise Rejected(existing_job.problems)
-    name = workload_name or (existing_job.find_text("workload") if existing_job else "")
-    workload = load_named_plugin(plugins, "workload", name or plugins.default_workload(), Origin("flag", "--workload"))
+    name = workload_name or plugins.default_workload()
+    workload = load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
     inputs = _find_inputs(plugins, workload, folder)
     kinds = plugins.source_kinds()
-    if not name and not with_pipeline:
+    if not workload_name:
         workload, inputs = _prefer_program(plugins, workload, inputs, folder)
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
@@ -193,30 +180,18 @@ def make_files(
         PROJECT_FILE: starter_files.format_project_file(default, platforms, settings).encode(),
         JOB_SCHEMA_FILE: _dump_schema(make_job_schema, plugins),
     }
-    if with_pipeline:
-        evaluation = find_evaluation(workload.name, plugins)
-        pipeline_text = starter_files.format_pipeline_file(
-            workload,
-            existing_job,
-            evaluation,
-            _find_inputs(plugins, evaluation, folder),
-            starter_files.make_pipeline_name(folder.absolute()),
-            format_submit_line(PIPELINE_FILE, line_platform),
-        )
-        files[PIPELINE_FILE] = pipeline_text.encode()
-        files[PIPELINE_SCHEMA_FILE] = _dump_schema(make_pipeline_schema, plugins)
     return files, {
         "workload": workload.name,
         "inputs": [
             {"role": job_input.role, "kind": job_input.kind, "text": job_input.text, "summary": job_input.summary}
-            for job_input in (inputs if existing_job is None else ())
+            for job_input in inputs
         ],
         "settings": {
             platform_name: {key: setting.value for key, setting in defaults.items() if setting.value}
             for platform_name, defaults in settings.items()
         },
         "examples": sorted(workload.template.examples),
-        "missing": _list_missing(workload, inputs) if existing_job is None else [],
+        "missing": _list_missing(workload, inputs),
     }
 
 
@@ -261,15 +236,13 @@ def _dump_schema(make_schema: Callable[..., Any], plugins: Plugins) -> bytes:
     return (json_format.dumps(schema, indent=1) + "\n").encode()
 
 
-def _find_files_to_keep(target: Path, files: Files, with_pipeline: bool, force: bool) -> list[str]:
-    """Return the files that stay as they are: a schema, what a pipeline is added to, and the project's own settings.
+def _find_files_to_keep(target: Path, files: Files, force: bool) -> list[str]:
+    """Return the files that stay as they are: a schema, and the settings of a project above.
 
     Raise Rejected for others that exist.
     """
-    kept_names = [JOB_FILE, PROJECT_FILE] if with_pipeline else []
-    kept_names += [] if force else [JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE]
     existing_files = [name for name in files if os.path.lexists(target / name)]
-    files_to_keep = [name for name in existing_files if name in kept_names]
+    files_to_keep = [name for name in existing_files if name == JOB_SCHEMA_FILE and not force]
     nearest = next(ancestor for ancestor in (target.absolute(), *target.absolute().parents) if ancestor.is_dir())
     if PROJECT_FILE in files and PROJECT_FILE not in existing_files and find_project_file(nearest):
         files_to_keep.append(PROJECT_FILE)  # that of a folder above
@@ -289,9 +262,8 @@ def choose_platform(plugins: Plugins, chosen_platform: str) -> str:
 
 
 def format_submit_line(file: str, platform: str) -> str:
-    """Return the line that submits a job or a pipeline."""
-    command = "pipeline submit" if file.endswith(PIPELINE_FILE) else "submit"
-    return f"robotrain {command} {shlex.quote(file)} --platform {platform} --wait"
+    """Return the line that submits a job."""
+    return f"robotrain submit {shlex.quote(file)} --platform {platform} --wait"
 
 
 app = make_app(init)

@@ -142,7 +142,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, sending: Sending) -> 
     webhook = sending.open_webhook()
     repeated_pipeline = continue_pipeline(record, plugins, sending.dry_run)
     if repeated_pipeline is not None:
-        print_message(f"not run again: {', '.join(repeated_pipeline.plan.finished) or 'none of the steps'}")
+        print_message(f"not run again: {', '.join(repeated_pipeline.finished) or 'none of the steps'}")
         send_job(ctx, repeated_pipeline, sending)
     elif sending.dry_run:
         print_message(f"dry run: {record.run} would go on; nothing was started")

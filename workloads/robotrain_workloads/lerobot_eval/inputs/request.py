@@ -77,8 +77,6 @@ class EvaluationRequest:
     """Those to compare it with, in rounds from equal starts."""
     checkpoints_folder: Path | None = None
     """The folder with several checkpoints, which are evaluated in turn; None for the one policy."""
-    grows_until: Path | None = None
-    """The file that appears once their training has ended; None if it has."""
     root: Path | None = None
     """The folder of the dataset to replay; None for none."""
     dataset: str = ""
