@@ -76,8 +76,8 @@ def test_a_job_whose_data_changed_since_says_so(azure, container):
     assert fetch.open(url, "", "dataset", "").find_pin_mismatch(resolve_pin(url)) is None
 
 
-def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, container):
-    with pytest.raises(SourceNotFound, match=r"^There are no blobs below \S+/pp; \S+ has: p\.$"):
+def test_what_is_not_there_cannot_be_pinned(azure, container):
+    with pytest.raises(SourceNotFound, match=r"^There are no blobs below \S+/pp: "):
         resolve_pin(azure.url(container, "pp"))
     with pytest.raises(SourceNotFound, match=r"has no container no-such-container\.$"):
         resolve_pin(azure.url("no-such-container", "p"))

@@ -1,6 +1,5 @@
 """Errors of fetching: FetchError with its fault, which errors are transient, error text without secrets."""
 
-import difflib
 import errno
 import os
 import re
@@ -19,7 +18,6 @@ UNREACHABLE_PATTERN = (
     + failure.UNTRUSTED
 )
 """Part of a library's message that says that a host did not answer."""
-MAX_SUGGESTIONS = 5
 
 _TRANSPORT_ERROR = r".*HTTP error: (.+)"
 _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
@@ -83,12 +81,6 @@ def _find_busy_pause(error: BaseException, pause: float) -> float | None:
     retry_after = next((header_text for header in headers if (header_text := str(header.get("Retry-After", "")))), "")
     wait = max(pause, float(retry_after)) if retry_after.isdecimal() else pause
     return wait if wait <= MAX_BUSY_SECONDS else None
-
-
-def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
-    """Return the known names most similar to `name`, else the first ones."""
-    similar_names = difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS, cutoff=0.5)
-    return similar_names or list(known_names[:MAX_SUGGESTIONS])
 
 
 def get_class_names(*raised: BaseException) -> set[str]:

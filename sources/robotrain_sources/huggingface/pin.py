@@ -3,7 +3,6 @@
 Messages contain the text of an error only without passwords and tokens.
 """
 
-import contextlib
 import os
 import re
 import threading
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 from robotrain.errors import Suggestion
 from robotrain.model.health import Check, HealthResult, report_ok, report_warning
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
-from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 LOG_IN_HINT = "log in with `hf auth login`, or set HF_TOKEN"
-HINT_SECONDS = 3.0
-MAX_REVISIONS_SHOWN = 8
 
 
 class RepositoryInaccessible(SourceError):
@@ -55,7 +51,7 @@ ERROR_CLASSES = {
 """The exceptions of failures for which a pin is not available, by the reason of the failure."""
 
 
-def make_source_error(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
+def make_source_error(error: Exception, repository: Repository, kind: str) -> SourceError:
     """Return an error of the library as a SourceError; `kind` is `dataset` or `model`."""
     request = HubRequest(
         repository=repository.id,
@@ -66,13 +62,8 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
         is_pin=True,
     )
     failure = explain_hub_error(error, request, is_answer=True)
-    if failure.reason == "missing":
-        other_kind = "model" if kind == "dataset" else "dataset"
-        with contextlib.suppress(Exception):
-            hub.repo_info(repository.id, repo_type=other_kind, timeout=HINT_SECONDS)
-            return RepositoryNotFound(f"On the Hub {repository.id} is a {other_kind}, not a {kind}.")
     if failure.reason == "no-revision":
-        return _explain_missing_revision(repository, kind, hub)
+        return _explain_missing_revision(repository, kind)
     if failure.reason == "offline":
         reason = f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit."
         return SourceError(reason, f"{repository.id}@COMMIT")
@@ -83,19 +74,11 @@ def _format_sentence(reason: str) -> str:
     return f"{reason[:1].upper()}{reason[1:]}."
 
 
-def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
+def _explain_missing_revision(repository: Repository, kind: str) -> SourceError:
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         reason = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
         return RepositoryNotFound(f"{reason}: its history was rewritten.")
-    revision_names: list[str] = []
-    with contextlib.suppress(Exception):
-        refs = hub.list_repo_refs(repository.id, repo_type=kind)
-        revision_names = [ref.name for ref in (*refs.branches, *refs.tags)]
-    nearest = find_nearest_name(repository.revision, revision_names) or ""
-    revisions_note = f": it has {', '.join(revision_names[:MAX_REVISIONS_SHOWN])}" if revision_names else ""
-    omitted_note = ", …" if len(revision_names) > MAX_REVISIONS_SHOWN else ""
-    reason = f"The {kind} {repository.id} has no revision {repository.revision}{revisions_note}{omitted_note}."
-    return RepositoryNotFound(reason, nearest and f"{repository.id}@{nearest}")
+    return RepositoryNotFound(f"The {kind} {repository.id} has no revision {repository.revision}.")
 
 
 def _read_token() -> str:
@@ -244,7 +227,7 @@ def _query_commit(repository: Repository, role: str) -> str:
         if getattr(repository_info, "gated", False):  # everybody may list a gated repository, not download it
             hub.auth_check(repository.id, repo_type=kind)
     except Exception as error:
-        raise make_source_error(error, repository, kind, hub) from None
+        raise make_source_error(error, repository, kind) from None
     if not re.fullmatch(COMMIT_PATTERN, str(repository_info.sha)):
         raise SourceError(_format_sentence(explain_other_server().why))
     return str(repository_info.sha)
