@@ -85,16 +85,6 @@ class BlobLister:
                     yield replace(companion, name=f"{COMPANIONS}{companion.name}")
                 return
 
-    def has_blob(self, name: str) -> bool:
-        """Return whether a blob with that name exists below the prefix."""
-        path = f"{self._prefix.prefix}/{name}"
-        return any(blob.name == path for blob in self._client.list_blobs(name_starts_with=path, results_per_page=2))
-
-    def read_blob(self, name: str) -> bytes:
-        """Return the content of a small blob below the prefix."""
-        blob_bytes: bytes = self._client.download_blob(f"{self.prefix.prefix}/{name}".lstrip("/")).readall()
-        return blob_bytes
-
     def explain_empty(self) -> BlobsNotFound:
         """Return the error for a prefix without blobs."""
         if self._file:
