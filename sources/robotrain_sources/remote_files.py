@@ -4,10 +4,12 @@ import importlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from robotrain.model.source import SourceError
 
 from robotrain_sources import parallel
+from robotrain_sources.fetching.errors import describe_file_change
 from robotrain_sources.transfer.origin import CLIENT_OPTIONS, DataOrigin
 
 LIST_SECONDS = 20.0
@@ -25,6 +27,55 @@ def list_sizes(open_origin: Callable[[], DataOrigin], service: str) -> Mapping[s
             raise SourceError(f"{origin.explain_error(error)}.") from None
 
     return parallel.run_with_deadline(LIST_SECONDS, list_files, service)
+
+
+def read_files(
+    open_origin: Callable[[], DataOrigin], role: str, paths: Sequence[str], seconds: float, service: str
+) -> dict[str, bytes]:
+    """Return the content of those of `paths` that a source has, within so many seconds. Raise SourceError."""
+    return _request_each(lambda answer: bytes(answer.bytes()), "get", open_origin, role, paths, seconds, service)
+
+
+def find_missing(
+    open_origin: Callable[[], DataOrigin], role: str, paths: Sequence[str], seconds: float, service: str
+) -> list[str]:
+    """Return those of `paths` that a source does not have, as `read_files` looks for them. Raise SourceError."""
+    answers = _request_each(lambda answer: b"", "head", open_origin, role, paths, seconds, service)
+    return [path for path in paths if path not in answers]
+
+
+def _request_each(
+    take: Callable[[Any], bytes],
+    request: str,
+    open_origin: Callable[[], DataOrigin],
+    role: str,
+    paths: Sequence[str],
+    seconds: float,
+    service: str,
+) -> dict[str, bytes]:
+    answers: dict[str, bytes] = {}
+
+    def request_all() -> None:
+        origin = open_origin()
+        try:
+            if role == "resume":
+                list(origin.list_files())  # which says where the files of a checkpoint are
+            send: Any = getattr(importlib.import_module("obstore"), request)
+            store = origin.open_store(CLIENT_OPTIONS)
+
+            def request_file(path: str, stopped: threading.Event) -> None:
+                try:
+                    answers[path] = take(send(store, origin.get_store_path(path)))
+                except Exception as error:
+                    if describe_file_change(error) != "deleted":
+                        raise
+
+            parallel.run_parallel(request_file, paths, len(paths))
+        except Exception as error:
+            raise SourceError(f"{origin.explain_error(error)}.") from None
+
+    parallel.run_with_deadline(seconds, request_all, service)
+    return answers
 
 
 def download(

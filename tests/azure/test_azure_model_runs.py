@@ -54,7 +54,7 @@ def test_a_policy_of_a_run_in_the_workspace_comes_whole(job, training_python, tm
     folder = container.fetch(source, place)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     unknown = JobSource(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoint/000400")
-    with pytest.raises(OSError, match=r"has no policy at checkpoint/000400; it has checkpoints/000400"):
+    with pytest.raises(OSError, match=r"has no policy at checkpoint/000400"):
         container.fetch(unknown, place)
     nobody = JobSource(role="policy", kind="mlflow_run", uri="runs:/lerobot-train-1a2b3c4d-9/checkpoints/000400")
     with pytest.raises(OSError, match=r"^there is no run lerobot-train-1a2b3c4d-9 at azureml"):

@@ -184,7 +184,7 @@ def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_
     walker = JobSource(role="checkpoint", kind="registered_model", uri="models:/walker/latest")
     workspace.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": {}, "10": {}, "old": {}}
     assert registry.find_latest_version(walker, HERE) == "10"
-    with pytest.raises(SourceNotFound, match="workspace robots-ml has no model walkr; it has walker"):
+    with pytest.raises(SourceNotFound, match="workspace robots-ml has no version of walkr"):
         registry.find_latest_version(replace(walker, uri="models:/walkr/latest"), HERE)
     with pytest.raises(SourceError, match="has no Azure ML workspace other"):
         registry.find_latest_version(walker, Workspace(SUBSCRIPTION, GROUP, "other"))

@@ -258,7 +258,7 @@ def test_a_source_that_the_hub_does_not_pin_in_time_is_the_only_problem(submit, 
 
 
 def test_one_refused_request_does_not_end_a_submit(submit, hub, monkeypatch):
-    monkeypatch.setattr("robotrain_sources.fetching.errors.BUSY_PAUSES_SECONDS", (0, 0))
+    monkeypatch.setattr("robotrain_sources.fetching.errors.RETRY_PAUSE_SECONDS", 0.0)
     for path in ("api/models/lab/arm", "resolve", "api/models/org/vlm"):
         hub.faults.append(Fault(path, status=503, times=1))
     answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
@@ -319,7 +319,7 @@ def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
 
 
 def test_another_commit_of_the_start_may_name_another_backbone(submit, hub, monkeypatch):
-    monkeypatch.setattr("robotrain_sources.fetching.errors.BUSY_PAUSES_SECONDS", ())
+    monkeypatch.setattr("robotrain_sources.fetching.errors.RETRY_PAUSE_SECONDS", 0.0)
     run = submit("--head", "vla", "--policy-repo-id", "lab/arm")[0].stdout.strip()
     hub.repositories["models/lab/arm"].commit({"config.json": json.dumps({"names": ["org/words"]}).encode()})
     _, renewed = submit(run, "--repin", command=("resubmit",))

@@ -92,7 +92,6 @@ REFUSED = [
     (job(), {"stage": True, "torch_backend": "auto"}, "slurm-stage-backend", "--torch-backend"),
 ]
 
-STAGED = {"stage": True, "torch_backend": "cu126"}
 WARNED = [
     (job(num_gpus=2), {"gpus": 1}, "gpus-too-few", "--gpus"),
     (job(num_gpus=1), {"gpus": 0}, "gpus-too-few", "--gpus"),
@@ -100,9 +99,6 @@ WARNED = [
     (job(device="cpu"), {"gpu_type": "a100"}, "option-without-effect", "--gpu-type"),
     (job(), sbatch(SBATCH_EXPORT="NONE"), "variable-unused", "SBATCH_EXPORT"),
     (job(), sbatch(SBATCH_SITE="1"), "variable-unused", "SBATCH_SITE"),
-    (job(), STAGED | {"tracking_uri": "http://mlflow.lab:5000"}, "slurm-stage-writes", "--tracking-uri"),
-    (job(publish_url=URL), STAGED, "slurm-stage-writes", "--publish-url"),
-    (job(wandb=True), STAGED, "slurm-stage-writes", "--wandb"),
 ]
 
 
@@ -173,24 +169,3 @@ def test_prologue_is_what_a_batch_script_can_begin_with(tmp_path, content, code)
     check_problems(problems, *filter(None, [code]))
     assert len(problems) == bool(code)
     assert TOKEN not in repr(problems)
-
-
-@pytest.mark.parametrize(
-    ("platform", "script", "words", "is_warned"),
-    [
-        ("slurm", "#SBATCH --nodes=2\n#SBATCH --time=2-0\n", ("bash", "train.sh"), True),
-        ("slurm", "#SBATCH --nodes=2\n", ("--shell", "A=1 bash ./train.sh"), True),
-        ("slurm", "# no #SBATCH line\n", ("bash", "train.sh"), False),
-        ("local", "#SBATCH --nodes=2\n", ("bash", "train.sh"), False),
-    ],
-)
-def test_options_of_sbatch_in_a_script_of_the_job_are_warned_of(
-    robotrain, tmp_path, platform, script, words, is_warned
-):
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code/train.sh").write_text(f"#!/bin/bash\n{script}python train.py\n")
-    switches, program = [word for word in words if word.startswith("--")], [word for word in words if word[:2] != "--"]
-    line = ("render", "command", "--platform", platform, "--runs-dir", tmp_path, "--code", tmp_path / "code", *switches)
-    answer = robotrain(*line, "--", *program)
-    assert ("[sbatch-lines-unused]" in answer.stderr) is is_warned, answer.stderr
-    assert "--nodes=2" in answer.stderr or not is_warned

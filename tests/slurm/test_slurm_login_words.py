@@ -18,7 +18,7 @@ def test_problem_of_a_login_node_speaks_of_it_by_its_name():
     translated = reach.translate_problem(problem, "me@cluster")
     assert translated.title == "me@cluster is full"
     assert [suggestion.text for suggestion in translated.suggestions] == [
-        "ssh me@cluster rm -r /runs/a",
+        "ssh me@cluster 'rm -r /runs/a'",
         "--runs-dir FOLDER",
     ]
     assert translated.suggestions[0].remark == "on me@cluster"
@@ -32,29 +32,25 @@ def test_what_options_do_on_the_machine_of_the_user_is_not_said_of_the_login_nod
         Suggestion("uv python install 3.12", "on this machine"),
     ]
     problem = Problem(code="x", stage=Stage.PREFLIGHT, title="", suggestions=tuple(ways))
-    local, dataset, login, python = reach.translate_problem(problem, "me@cluster").suggestions
+    local, dataset, _, python = reach.translate_problem(problem, "me@cluster").suggestions
     assert (local, dataset) == (ways[0], ways[1])
-    assert "another host than me@cluster" in login.remark
-    assert python == Suggestion("ssh me@cluster uv python install 3.12", "on me@cluster")
+    assert python == Suggestion("ssh me@cluster 'uv python install 3.12'", "on me@cluster")
     no_ssh = replace(problem, where="--login", title="there is no `ssh` on this machine")
     assert reach.translate_problem(no_ssh, "me@cluster") == no_ssh
 
 
 @pytest.mark.parametrize(
-    ("command", "line"),
+    "command",
     [
-        ("squeue --me", "squeue --me"),
-        ("sinfo --format='%P %f'", "\"sinfo --format='%P %f'\""),
-        ("sacctmgr show associations user=$USER", "'sacctmgr show associations user=$USER'"),
-        ("rm -r '/runs/$a b'", None),
-        ("scancel 7", "scancel 7"),
-        ("sbatch --help", "sbatch --help"),
-        ("munge --no-input", "munge --no-input"),
+        "squeue --me",
+        "sinfo --format='%P %f'",
+        "sacctmgr show associations user=$USER",
+        "rm -r '/runs/$a b'",
     ],
 )
-def test_command_of_a_login_node_is_one_that_the_shell_of_this_machine_leaves_to_it(command, line):
+def test_command_of_a_login_node_is_one_that_the_shell_of_this_machine_leaves_to_it(command):
     problem = Problem(code="x", stage=Stage.SUBMIT, title="", suggestions=(Suggestion(command),))
     (suggestion,) = reach.translate_problem(problem, "me@cluster").suggestions
-    assert suggestion.text == f"ssh me@cluster {line}" if line else suggestion.text.startswith("ssh me@cluster ")
+    assert suggestion.text.startswith("ssh me@cluster ")
     shown = 'USER=laptop; ssh() { shift; printf %s "$*"; }; ' + suggestion.text
     assert subprocess.run(["bash", "-c", shown], capture_output=True, text=True, check=True).stdout == command

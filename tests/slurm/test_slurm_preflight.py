@@ -194,11 +194,10 @@ def test_a_file_with_a_secret_that_is_not_there_is_refused(find_problems, tmp_pa
     check_problems(problems, "secret-file-missing --secret")
 
 
-def test_a_folder_that_this_machine_does_not_have_is_said_with_the_one_that_is_meant(find_problems, tmp_path):
+def test_a_folder_that_this_machine_does_not_have_is_said(find_problems, tmp_path):
     (tmp_path / "episodes").mkdir()
     problems = find_problems(CLUSTER, job(source("local_path", str(tmp_path / "epsiodes"))))
     check_problems(problems, "slurm-source-unseen --dataset-path")
-    assert problems[0].suggestions[0].text == f"--dataset-path {tmp_path / 'episodes'}"
     assert find_problems(CLUSTER, job(source("local_path", str(tmp_path / "episodes")))) == []
 
 

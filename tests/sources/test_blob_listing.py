@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 from robotrain_sources.blob_url import blob_client, fetch
 from robotrain_sources.blob_url.blob_client import ListedBlob
-from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.huggingface import fetch as huggingface_fetch
 
 
@@ -61,18 +60,6 @@ def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_w
     (unknown,) = fetch.select_files([blob("a")])
     assert (hashed.identity, unknown.identity) == ("md5:01ff", 'version:"of a"')
     assert hashed.version == unknown.version == '"of a"'  # as a request has it
-
-
-@pytest.mark.parametrize(
-    ("wanted", "there", "near"),
-    [
-        ("runs/act", ["runs/act-2", "runs/diffusion", "x"], ["runs/act-2"]),
-        ("zzz", ["d", "a", "c", "b", "f", "e"], ["d", "a", "c", "b", "f"]),
-        ("zzz", [], []),
-    ],
-)
-def test_similar_names_are_suggested(wanted, there, near):
-    assert find_similar_names(wanted, there) == near
 
 
 def test_weights_that_could_run_code_stay_where_safe_ones_are_to_be_had():

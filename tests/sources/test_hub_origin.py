@@ -164,14 +164,6 @@ def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
     assert came["files"] == compute_digests(small | large)
 
 
-@pytest.mark.parametrize("name", ["a[1].safetensors", "a|b", "a^b"])
-def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, name):
-    hub.repository(NAME, {name: b"x" * 10_000})
-    message, fault = describe_refusal()
-    assert message.startswith(f"'{name}' cannot be fetched because of {name[1]!r}")
-    assert fault == "data"
-
-
 @pytest.mark.slow
 def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_python, secret):
     hub.repository(NAME, POLICY)
@@ -312,9 +304,3 @@ def test_a_hub_that_drips_is_not_waited_for(monkeypatch, start):
         text, fault = describe_refusal()
         server.shutdown()
     assert (fault, "no whole answer" in text) == ("network", True)
-
-
-def test_a_later_answer_of_the_hub_has_a_deadline_too(hub, monkeypatch):
-    hub.repository(NAME, POLICY)
-    monkeypatch.setattr(fetch, "ANSWER_SECONDS", -1.0)
-    assert describe_refusal()[1] == "network"

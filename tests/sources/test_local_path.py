@@ -87,12 +87,6 @@ def test_what_a_training_needs_beside_the_model_does_not_count_for_a_policy(trai
     assert fetch_policy(trained, pin=pin) == trained / MODEL
 
 
-@pytest.mark.parametrize("where", [".", "checkpoints", ".."])
-def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, where: str) -> None:
-    (sentence,) = run_preflight(run / where)
-    check_refusals([sentence], "data-unusable --policy-path")
-
-
 def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
     (run / "checkpoints/000400" / MODEL / "model.safetensors").unlink()
     (sentence,) = run_preflight(run / "checkpoints/000400")
@@ -179,9 +173,8 @@ def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
-    check_refusals(
-        container.preflight(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path)), "data-unusable"
-    )
+    (sentence,) = container.preflight(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
+    assert str(tmp_path / "gone") in str(sentence)
     with pytest.raises(OSError) as refused:
         container.fetch(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
     check_refusals(refused.value, "os-error")

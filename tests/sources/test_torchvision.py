@@ -39,10 +39,9 @@ def serve_file(monkeypatch: pytest.MonkeyPatch, status: int = 200, digest: str =
 
 def test_a_name_is_one_of_the_table() -> None:
     assert str(parse_weights(f" {NAME} ")) == NAME
-    for text, near in (("ResNet18_Weights.IMAGENET1K_V2", NAME), ("resnet18", ""), ("lab/policy", "")):
-        with pytest.raises(SourceError) as raised:
+    for text in ("ResNet18_Weights.IMAGENET1K_V2", "resnet18", "lab/policy"):
+        with pytest.raises(SourceError, match=NAME):
             parse_weights(text)
-        assert bool(raised.value.suggestion) == bool(near)
 
 
 def test_every_digest_begins_with_what_torchvision_compares() -> None:

@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from problem_assertions import check_refusals
-from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.problem import summarize_problem
-from robotrain_runtime.machine import disk_cache
 from robotrain_sources.fetching import errors
-from robotrain_sources.transfer import container
-from robotrain_sources.transfer.container import ScratchFolder
 from transfer_fixtures import cache, deliver, process, read_line, read_tree, shelves
 
 __all__ = ["cache", "deliver", "process", "shelves"]
@@ -39,7 +35,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     assert [survey.fault for survey in surveys] == ["", "configuration", "data", "data", "data", "network"]
     assert len([path for path in shelves.asked if path.startswith("/refused/")]) == 1
     delivery.made.close()
-    assert [path.name for path in (cache / "data").iterdir()] == ["transfer-scratch.lock"]
+    assert not (cache / "data").exists()
 
 
 @pytest.mark.slow
@@ -123,28 +119,6 @@ def test_a_large_file_takes_no_more_memory_than_it_may(shelves, process):
     before = peak(started.pid)
     read_line(started, "folder")
     assert peak(started.pid) - before < 64
-
-
-def test_a_listing_lies_below_the_cache_and_what_a_kill_left_of_one_goes(tmp_path):
-    killed, other = ScratchFolder(tmp_path), ScratchFolder(tmp_path)
-    killed._lock.close()
-    assert killed.path.is_dir()
-    assert [entry.busy for entry in disk_cache.list_cache_entries(tmp_path)] == [True, True]
-    other.close()
-    assert [(entry.path, entry.busy, entry.complete) for entry in disk_cache.list_cache_entries(tmp_path)] == [
-        (killed.path, False, False)
-    ]
-    third = ScratchFolder(tmp_path)
-    assert not killed.path.exists()
-    assert third.path.is_relative_to(tmp_path)
-    third.close()
-
-
-def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
-    (tmp_path / "cache").write_text("a file")
-    with pytest.raises(JobFailed) as refused:
-        container.deliver([], {}, ContainerContext(cache=tmp_path / "cache"), {}).survey()
-    check_refusals(refused.value, "job-failed")
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,8 @@ def explain_blob_error(
             "" if is_unknown or code == RIGHT_MISSING_CODE else "; or the account's network rules block this machine"
         )
         answer = f"{status} {code}".strip()
-        sentence = (
-            f"Azure does not let {identity.describe()} use {subject} ({answer}): it {identity.describe_need(role)}"
-        )
+        need = f"it needs the role {role} there, in the account's tenant; a SAS or a key needs those rights"
+        sentence = f"Azure does not let {identity.describe()} use {subject} ({answer}): {need}"
         return FetchError(sentence + network, "configuration")
     if status == 404:
         return FetchError(f"a blob below {prefix} was deleted ({status} {code}): start the run again", "data")

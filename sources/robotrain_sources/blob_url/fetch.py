@@ -6,18 +6,17 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.blob_url import blob_client, errors, identity, reference
-from robotrain_sources.blob_url.blob_client import PAGE_SIZE, BlobContainer, ListedBlob
+from robotrain_sources.blob_url.blob_client import BlobContainer, ListedBlob
 from robotrain_sources.blob_url.errors import BlobsNotFound
 from robotrain_sources.blob_url.identity import BlobIdentity
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.blob_url.target import PublishedCheckpoints
-from robotrain_sources.fetching.errors import FetchError, find_similar_names
+from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile, compute_data_digest, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
@@ -86,30 +85,11 @@ class BlobLister:
                     yield replace(companion, name=f"{COMPANIONS}{companion.name}")
                 return
 
-    def has_blob(self, name: str) -> bool:
-        """Return whether a blob with that name exists below the prefix."""
-        path = f"{self._prefix.prefix}/{name}"
-        return any(blob.name == path for blob in self._client.list_blobs(name_starts_with=path, results_per_page=2))
-
-    def read_blob(self, name: str) -> bytes:
-        """Return the content of a small blob below the prefix."""
-        blob_bytes: bytes = self._client.download_blob(f"{self.prefix.prefix}/{name}".lstrip("/")).readall()
-        return blob_bytes
-
     def explain_empty(self) -> BlobsNotFound:
-        """Return the error for a prefix without blobs, with what is beside it."""
-        prefix, folder = self._prefix, self._prefix
-        beside: dict[str, Any] = {}
-        while not beside and folder.prefix:  # the nearest folder above that has something
-            folder = BlobPrefix(prefix.account, prefix.container, folder.prefix.rpartition("/")[0])
-            listing = self._client.walk_blobs(name_starts_with=f"{folder.prefix}/".lstrip("/"))
-            beside = {item.name.rstrip("/"): item for item in islice(listing, PAGE_SIZE)}
-        if not self._file and (blob := beside.get(prefix.prefix)) and blob.get("size"):
-            remedy = f"use its folder, {folder}" if folder.prefix else "move it into a folder"
-            return BlobsNotFound(f"{prefix} is a single blob, not a folder of blobs: {remedy}")
-        similar_names = ", ".join(find_similar_names(prefix.prefix, sorted(beside.keys() - {prefix.prefix})))
-        hint = f"; {prefix.container} has: {similar_names}" if similar_names else ""
-        return BlobsNotFound(f"there {'is no blob' if self._file else 'are no blobs below'} {prefix}{hint}")
+        """Return the error for a prefix without blobs."""
+        if self._file:
+            return BlobsNotFound(f"there is no blob {self._prefix}")
+        return BlobsNotFound(f"there are no blobs below {self._prefix}: a blob URL names a folder of blobs")
 
 
 MAX_CHECKPOINTS_SHOWN = 8

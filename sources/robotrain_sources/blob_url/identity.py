@@ -119,15 +119,6 @@ class FileIdentity:
         holder = describe_token_holder(secret.text) if secret.form == "token" else ""
         return f"{secret.form_name} in {secret.location}{f' ({holder})' if holder else ''}"
 
-    def describe_need(self, role: str) -> str:
-        """Return what a secret with this form must be for `role`, after "it"."""
-        if self._form == "key":
-            return "must be a key of that account, which must allow access by key"
-        if self._form == "sas":
-            rights = "read and list (sp=rl)" if role == READER_ROLE else "read, write, list and delete (sp=racwdl)"
-            return f"must be for that container, with the rights {rights}"
-        return f"must be for Azure Storage and the account's tenant, with the role {role} there"
-
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 RENEWAL_SECONDS = 300
@@ -170,10 +161,6 @@ class MachineIdentity:
             holder = ""
         client = os.environ.get("AZURE_CLIENT_ID")
         return holder or (f"the identity with client id {client}" if client else "the identity of this machine")
-
-    def describe_need(self, role: str) -> str:
-        """Return that it needs `role`, after "it"."""
-        return f"must belong to the account's tenant, with the role {role} there"
 
     def _request_token(self) -> tuple[Any, float]:
         """Return a token and the seconds until it should be renewed."""

@@ -1,18 +1,17 @@
 """Pins of blob URLs: the transfer's digest of the current listing. Only what describes the data is downloaded."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.model.source import Source, SourceNotFound, SourceUnreachable
 
 from robotrain_sources import parallel, remote_files
 from robotrain_sources.blob_url import errors, fetch, identity
 from robotrain_sources.blob_url.fetch import BlobLister
 from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
-from robotrain_sources.fetching.errors import explain_sign_in, get_class_names
+from robotrain_sources.fetching.errors import explain_sign_in
 
 DEADLINE_SECONDS = 10.0
 Answer = TypeVar("Answer")
@@ -38,15 +37,14 @@ def explain_lost_pin(source: Source, role: str, pin: str) -> str:
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:
     """Return the paths without a blob below the prefix. Raise what the SDK raises, and SourceUnreachable."""
-    prefix = parse_blob_url(str(source))
-    lister = BlobLister(prefix, identity.load_identity(""))
-    return _run_with_deadline(prefix, lambda: [path for path in paths if not lister.has_blob(path)])
+    origin = partial(fetch.open, str(source), "", role, "")
+    return remote_files.find_missing(origin, role, paths, DEADLINE_SECONDS, THIS_MACHINE)
 
 
 def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
     """Return the content of those of `paths` that are below the prefix. Raise SourceError."""
-    prefix = parse_blob_url(str(source))
-    return _run_with_deadline(prefix, lambda: _download_blobs(prefix, role, pin, paths))
+    origin = partial(fetch.open, str(source), pin, role, "")
+    return remote_files.read_files(origin, role, paths, DEADLINE_SECONDS, THIS_MACHINE)
 
 
 def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
@@ -57,28 +55,6 @@ def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
 def download(source: Source, role: str, pin: str, paths: Sequence[str], folder: Path, seconds: float) -> None:
     """Write blobs below the prefix below a folder. Raise SourceError."""
     remote_files.download(partial(fetch.open, str(source), pin, role, ""), paths, folder, seconds, THIS_MACHINE)
-
-
-def _download_blobs(prefix: BlobPrefix, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
-    blob_identity = identity.load_identity("")
-    try:
-        folder = fetch.find_pinned_checkpoint(prefix, blob_identity, pin) if role == "resume" else prefix
-        if folder is None:
-            return {}
-        lister, contents_by_path = BlobLister(folder, blob_identity, role), dict[str, bytes]()
-
-        def download(path: str, stopped: threading.Event) -> None:
-            try:
-                contents_by_path[path] = lister.read_blob(path)
-            except Exception as error:
-                if "ResourceNotFoundError" not in get_class_names(error):
-                    raise
-
-        parallel.run_parallel(download, paths, len(paths))
-        return contents_by_path
-    except Exception as error:
-        cause = errors.explain_blob_error(error, prefix, blob_identity)
-        raise SourceError(_format_sentence(cause.sentence), cause.way) from None
 
 
 def _run_with_deadline(prefix: BlobPrefix, question: Callable[[], Answer]) -> Answer:

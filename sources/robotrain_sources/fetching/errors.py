@@ -1,6 +1,5 @@
 """Errors of fetching: FetchError with its fault, which errors are transient, error text without secrets."""
 
-import difflib
 import errno
 import os
 import re
@@ -19,7 +18,6 @@ UNREACHABLE_PATTERN = (
     + failure.UNTRUSTED
 )
 """Part of a library's message that says that a host did not answer."""
-MAX_SUGGESTIONS = 5
 
 _TRANSPORT_ERROR = r".*HTTP error: (.+)"
 _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
@@ -48,47 +46,6 @@ def retry_once(request: Callable[[], Answer]) -> Answer:
             raise
     time.sleep(RETRY_PAUSE_SECONDS)
     return request()
-
-
-BUSY_PAUSES_SECONDS: tuple[float, ...] = (1.0, 3.0)
-"""Before each repetition of a request that a service refuses for a moment."""
-MAX_BUSY_SECONDS = 5.0
-"""A service that asks for a longer pause is not asked again."""
-_LOST_ANSWERS = ("ConnectionResetError", "RemoteProtocolError", "RemoteDisconnected")
-
-
-def repeat_if_busy(request: Callable[[], Answer]) -> Answer:
-    """Return the answer of `request`, repeated while a service refuses it for a moment. Raise what it raises last."""
-    for pause in BUSY_PAUSES_SECONDS:
-        try:
-            return request()
-        except Exception as error:  # of whatever library
-            wait = _find_busy_pause(error, pause)
-            if wait is None:
-                raise
-        time.sleep(wait)
-    return request()
-
-
-def _find_busy_pause(error: BaseException, pause: float) -> float | None:
-    """Return how long to wait before the same request; None if it would fail again, or if the wait is too long."""
-    causes = list(iter_causes(error))
-    status = next((code for cause in causes if (code := parse_http_status(cause))), 0)
-    if not status:
-        return None if get_class_names(*causes).isdisjoint(_LOST_ANSWERS) else pause
-    if status not in TRANSIENT_STATUS and status < 500:
-        return None
-    answers = (getattr(cause, "response", None) for cause in causes)
-    headers = (getattr(response, "headers", None) or {} for response in answers if response is not None)
-    retry_after = next((header_text for header in headers if (header_text := str(header.get("Retry-After", "")))), "")
-    wait = max(pause, float(retry_after)) if retry_after.isdecimal() else pause
-    return wait if wait <= MAX_BUSY_SECONDS else None
-
-
-def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
-    """Return the known names most similar to `name`, else the first ones."""
-    similar_names = difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS, cutoff=0.5)
-    return similar_names or list(known_names[:MAX_SUGGESTIONS])
 
 
 def get_class_names(*raised: BaseException) -> set[str]:
@@ -296,10 +253,8 @@ def make_fetch_error(error: BaseException, cache: Path) -> FetchError:
     if isinstance(error, FetchError):
         return error
     if is_disk_full(error):
-        file = getattr(error, "filename", None)
-        if isinstance(file, str) and Path(file).is_absolute() and not Path(file).is_relative_to(cache):
-            return FetchError(f"the disk of {file} is full: free some space there", "disk_full")
-        return FetchError(f"the disk of {cache} is full: free some space, or set ROBOTRAIN_CACHE", "disk_full")
+        place = getattr(error, "filename", None) or cache
+        return FetchError(f"the disk of {place} is full: free some space, or set ROBOTRAIN_CACHE", "disk_full")
     if is_out_of_memory(error):
         return FetchError("not enough memory to fetch the data: give the job more memory", "out_of_memory")
     if isinstance(error, OSError):

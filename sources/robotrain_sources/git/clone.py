@@ -1,6 +1,5 @@
 """The files of one commit of a repository, which git fetches to this machine."""
 
-import difflib
 import hashlib
 import os
 import re
@@ -9,16 +8,13 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from robotrain.model.source import Source, SourceError, SourceNotFound
-from robotrain.nearest_name import find_nearest_name
 from robotrain.store import code_folder
 from robotrain_runtime.contract.files import make_atomically
 
-from robotrain_sources.git.reference import COMMIT_PATTERN, GitRepository, parse_repository
+from robotrain_sources.git.reference import GitRepository, parse_repository
 
-Reason = Literal["denied", "missing", "no-commit", "unadvertised", "unknown-host", "other"]
 OPTIONS = {
     "core.hooksPath": os.devnull,
     "core.askPass": "",
@@ -37,11 +33,7 @@ _REPOSITORY_VARIABLES += r"|REPLACE_REF_BASE|EXEC_PATH|EXTERNAL_DIFF|PROXY_COMMA
 
 
 class GitFailed(Exception):
-    """A git command failed. `reason` is why; the text is the first line of its message, without secrets."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason: Reason = reason
+    """A git command failed. The text is what it said, without secrets."""
 
 
 def find_git() -> str:
@@ -73,11 +65,13 @@ def run_git(folder: Path, arguments: Sequence[str], seconds: float) -> bytes:
             timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        raise GitFailed("other", f"no answer within {seconds:g} s") from None
+        raise GitFailed(f"no answer within {seconds:g} s") from None
     except OSError as error:
-        raise GitFailed("other", f"git cannot be run: {error.strerror}") from None
+        raise GitFailed(f"git cannot be run: {error.strerror}") from None
     if result.returncode:
-        raise explain_failure(result.stderr.decode(errors="replace"))
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["it ended without a message"]
+        said = next((line for line in lines if line.startswith("fatal:")), lines[-1])
+        raise GitFailed(re.sub(r"//[^/@\s]+@", "//", said)[:300])
     return result.stdout
 
 
@@ -88,30 +82,9 @@ def _list_credential_options(variables: dict[str, str]) -> list[str]:
     return [row.replace("\n", "=", 1) for row in rows if row]
 
 
-_REASONS: tuple[tuple[Reason, str], ...] = (
-    ("denied", r"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled"),
-    ("denied", r"returned error: 40[13]"),
-    ("missing", r"repository '[^']*' not found|returned error: 404|not valid: is this a git repository"),
-    ("no-commit", r"not our ref|couldn't find remote ref"),
-    ("unadvertised", r"unadvertised object|dumb http transport does not support"),
-    ("unknown-host", r"Could not resolve host"),
-)
-
-
-def explain_failure(message: str) -> GitFailed:
-    """Return the error for the message of a git command."""
-    reason: Reason = next((reason for reason, pattern in _REASONS if re.search(pattern, message)), "other")
-    message_lines = [message_line.strip() for message_line in message.splitlines() if message_line.strip()]
-    message_line = next(
-        (candidate for candidate in message_lines if candidate.startswith(("fatal:", "error:", "remote:"))),
-        message_lines[-1] if message_lines else "",
-    )
-    message_line = re.sub(r"//[^/@\s]+@", "//", re.sub(r"^(?:fatal|error|remote): ", "", message_line))
-    return GitFailed(reason, message_line[:300] or "git ended without a message")
-
-
+UNADVERTISED = r"unadvertised object|dumb http transport does not support"
+"""What git says where a host gives only the commits of its branches and tags."""
 ASK_SECONDS, FETCH_SECONDS = 30.0, 1800.0
-MAX_REVISIONS_SHOWN = 8
 
 
 def fetch_commit(source: Source) -> Path:
@@ -133,7 +106,7 @@ def fetch_commit(source: Source) -> Path:
             if not folder.is_dir():  # else another command fetched it meanwhile
                 raise
     except GitFailed as failed:
-        raise _make_source_error(failed, repository) from None
+        raise SourceError(f"{repository.url} cannot be read from here. git says: {failed}.") from None
     return _find_subdirectory(repository, folder)
 
 
@@ -144,14 +117,10 @@ def _fetch(url: str, commit: str, folder: Path) -> None:
     try:
         run_git(folder, fetch, FETCH_SECONDS)
     except GitFailed as failed:
-        if failed.reason != "unadvertised":
+        if not re.search(UNADVERTISED, str(failed)):
             raise
         references = ("+refs/heads/*:refs/fetched/heads/*", "+refs/tags/*:refs/fetched/tags/*")
         run_git(folder, ["fetch", "--quiet", "--no-tags", "--", url, *references], FETCH_SECONDS)
-        try:
-            run_git(folder, ["cat-file", "-e", f"{commit}^{{commit}}"], ASK_SECONDS)
-        except GitFailed as missing:
-            raise GitFailed("no-commit", str(missing)) from None
     run_git(folder, ["checkout", "--quiet", "--detach", commit], FETCH_SECONDS)
 
 
@@ -160,10 +129,7 @@ def _find_subdirectory(repository: GitRepository, folder: Path) -> Path:
     subfolder = Path(os.path.realpath(folder / path))
     if not path or (subfolder.is_dir() and subfolder.is_relative_to(os.path.realpath(folder))):
         return subfolder
-    subfolders = [child.relative_to(folder).as_posix() for child in folder.glob("**/")]
-    nearest = next(iter(difflib.get_close_matches(path, subfolders, n=1)), "")
-    address = str(GitRepository(repository.url, repository.revision, nearest))
-    raise SourceNotFound(f"{repository.host}/{repository.path} has no folder {path}.", nearest and address)
+    raise SourceNotFound(f"{repository.url} has no folder {path}.")
 
 
 def _find_commit(repository: GitRepository) -> str:
@@ -171,45 +137,13 @@ def _find_commit(repository: GitRepository) -> str:
     reference_names = (
         (f"refs/tags/{revision}^{{}}", f"refs/tags/{revision}", f"refs/heads/{revision}") if revision else ("HEAD",)
     )
-    commits = _list_references(repository, *reference_names)
-    if commit := next((commits[name] for name in reference_names if name in commits), ""):
-        return commit
-    address = f"{repository.host}/{repository.path}"
-    if not revision:
-        raise SourceNotFound(f"{address} has no commits.")
-    if re.fullmatch(r"[0-9a-f]{4,63}", revision):
-        raise SourceNotFound(f"{address} has no branch or tag {revision}; a commit is given by all its 40 digits.")
-    references = _list_references(repository, "refs/heads/*", "refs/tags/*")
-    revisions = [reference.split("/", 2)[2] for reference in references if not reference.endswith("^{}")]
-    nearest = find_nearest_name(revision, revisions) or ""
-    more = ", …" if revisions[MAX_REVISIONS_SHOWN:] else ""
-    revisions_note = f"; it has {', '.join(revisions[:MAX_REVISIONS_SHOWN])}{more}" if revisions else ""
-    raise SourceNotFound(
-        f"{address} has no branch or tag {revision}{revisions_note}.",
-        nearest and str(GitRepository(repository.url, nearest, repository.subdirectory)),
-    )
-
-
-def _list_references(repository: GitRepository, *patterns: str) -> dict[str, str]:
-    """Return the commits of a repository's references, by name. Raise GitFailed."""
     with tempfile.TemporaryDirectory(prefix="robotrain-git-") as folder:
-        command = ["ls-remote", "--", repository.url, *patterns]
+        command = ["ls-remote", "--", repository.url, *reference_names]
         output = run_git(Path(folder), command, ASK_SECONDS).decode(errors="replace")
     rows = (reference_line.split("\t", 1) for reference_line in output.splitlines() if "\t" in reference_line)
-    return {name: commit for commit, name in rows if re.fullmatch(COMMIT_PATTERN, commit)}
-
-
-def _make_source_error(failure: GitFailed, repository: GitRepository) -> SourceError:
-    address = f"{repository.host}/{repository.path}"
-    if failure.reason == "denied":
-        return SourceError(
-            f"{repository.host} asks for a sign-in: {address} is private, or does not exist. git finds yours in its "
-            "credential helper."
-        )
-    if failure.reason == "missing":
-        return SourceNotFound(f"{repository.host} has no repository {repository.path}.")
-    if failure.reason == "no-commit":
-        return SourceNotFound(f"{address} has no commit {repository.revision}.")
-    if failure.reason == "unknown-host":
-        return SourceError(f"There is no host {repository.host}.")
-    return SourceError(f"{address} cannot be read from here: {failure}.")
+    commits = {name: commit for commit, name in rows}
+    if commit := next((commits[name] for name in reference_names if name in commits), ""):
+        return commit
+    if not revision:
+        raise SourceNotFound(f"{repository.url} has no commits.")
+    raise SourceNotFound(f"{repository.url} has no branch or tag {revision}; a commit is given by all its digits.")

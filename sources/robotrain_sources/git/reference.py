@@ -35,11 +35,6 @@ class GitRepository:
     """With slashes; relative."""
 
     @property
-    def host(self) -> str:
-        """The host, with its port."""
-        return self.url.split("/")[2]
-
-    @property
     def path(self) -> str:
         """The path on the host, without slashes around it and without `.git`."""
         return self.url.split("/", 3)[3].removesuffix(".git")

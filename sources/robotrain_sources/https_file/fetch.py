@@ -43,13 +43,10 @@ class SingleFile(DataOrigin):
         is_tagged = bool(etag) and not etag.startswith("W/")
         self.has_ranges = bool(ranged and is_tagged)
         if not self.has_ranges:
-            missing_features = " and ".join(
-                name for name, is_supported in (("ranges", ranged), ("a strong ETag", is_tagged)) if not is_supported
+            reading_note = "read in one request, and compared only with a SHA-256 that the job gives"
+            self.remark = (
+                f"{self._file.host} answers without ranges and a strong ETag: {self._file.name} is {reading_note}"
             )
-            reading_note = (
-                "read in one request, anew after a failure, and compared only with a SHA-256 that the job gives"
-            )
-            self.remark = f"{self._file.host} answers without {missing_features}: {self._file.name} is {reading_note}"
         changing = "\0".join((str(self._file), etag, modified))
         self.place += f"/{hashlib.sha256(changing.encode()).hexdigest()[:16]}"
         version = etag or modified or str(time.time_ns())  # without any, a file in the cache may be an older one

@@ -7,11 +7,11 @@ import functools
 import importlib
 import os
 import re
-import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
@@ -27,7 +27,7 @@ from robotrain_sources.huggingface.errors import (
     find_endpoint_problem,
     find_token_problem,
 )
-from robotrain_sources.huggingface.reference import COMMIT_PATTERN, DATASET_ROLES, Repository
+from robotrain_sources.huggingface.reference import COMMIT_PATTERN, DATASET_ROLES, DEFAULT_BRANCH, Repository
 from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
@@ -64,7 +64,6 @@ def import_hub_library() -> Any:
     def make_client() -> Any:
         client = importlib.import_module("huggingface_hub.utils._http").default_client_factory()
         client.event_hooks["request"].append(_set_request_timeout)
-        client.event_hooks["response"].append(_limit_answer)
         return client
 
     hub.set_client_factory(make_client)
@@ -76,24 +75,6 @@ def _set_request_timeout(request: Any) -> None:
     current = request.extensions.get("timeout", {})
     timeouts = {key: REQUEST_SECONDS if current.get(key) is None else current[key] for key in TIMEOUT_KEYS}
     request.extensions = {**request.extensions, "timeout": timeouts}
-
-
-ANSWER_SECONDS = 60.0
-"""How long the whole answer to a request of the library may take: files come another way."""
-
-
-def _limit_answer(response: Any) -> None:
-    """Let the whole answer have a deadline: the library's timeouts are for each part of it, maybe a byte."""
-    read_raw, deadline = response.iter_raw, time.monotonic() + ANSWER_SECONDS
-
-    def iter_raw(chunk_size: int | None = None) -> Iterator[bytes]:
-        for part in read_raw(chunk_size):
-            if time.monotonic() > deadline:
-                response.close()
-                raise TimeoutError(f"no whole answer in {ANSWER_SECONDS:g} s")
-            yield part
-
-    response.iter_raw = iter_raw
 
 
 TOKEN_FORM = "a token of the Hub (hf_…), and nothing else"
@@ -139,8 +120,6 @@ def read_file(api: Any, repository: str, path: str, commit: str, kind: str = "mo
 INFO_SECONDS, INFO_ANSWER_SECONDS = 10.0, 20.0
 MAX_SIBLINGS = 50_000
 """With more files, the Hub's short listing may be incomplete."""
-UNREDIRECTABLE_PATTERN = r"[\[\]|^]"
-"""Characters that obstore 0.12 does not encode in an address, so that it cannot follow a redirection."""
 
 
 class RepositoryFiles(DataOrigin):
@@ -157,7 +136,7 @@ class RepositoryFiles(DataOrigin):
         self._is_checkpoint = is_checkpoint
         self._repository_paths: dict[str, str] = {}
         self.place = f"huggingface/{kind}s/{repository.id.replace('/', '--')}"
-        self._commit = repository.revision
+        self._commit = repository.revision or DEFAULT_BRANCH
         self._repository = repository
         self._kind = kind
         self._token = token
@@ -182,12 +161,11 @@ class RepositoryFiles(DataOrigin):
                 for tree_item in tree_items
                 if hasattr(tree_item, "blob_id")
             )
-        source_files = map(_check_fetchable, listing)
         if self._is_checkpoint:
-            return self._arrange_checkpoint({source_file.name: source_file for source_file in source_files})
+            return self._arrange_checkpoint({source_file.name: source_file for source_file in listing})
         if self._kind == "dataset":
-            return (source_file for source_file in source_files if not is_debris(source_file.name))
-        entry_by_name = {source_file.name: source_file for source_file in source_files}
+            return (source_file for source_file in listing if not is_debris(source_file.name))
+        entry_by_name = {source_file.name: source_file for source_file in listing}
         return (entry_by_name[name] for name in select_files(entry_by_name))
 
     def _arrange_checkpoint(self, files_by_name: dict[str, SourceFile]) -> Iterator[SourceFile]:
@@ -218,7 +196,7 @@ class RepositoryFiles(DataOrigin):
     def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """Return the store of the commit's files. The token goes to the Hub only, not to redirection targets."""
         kind = "datasets/" if self._kind == "dataset" else ""
-        address = f"{self._hub.endpoint}/{kind}{self._repository.id}/resolve/{self._commit}"
+        address = f"{self._hub.endpoint}/{kind}{self._repository.id}/resolve/{quote(self._commit, safe='')}"
         options: dict[str, Any] = {**client_options, "allow_http": address.startswith("http://")}
         if self._token.text:
             options["default_headers"] = {"authorization": f"Bearer {self._token.text}"}
@@ -274,15 +252,6 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
     pinned_repository = Repository(repository.id, pin or repository.revision)
     token = load_hub_token(credential)
     return RepositoryFiles(pinned_repository, kind, token, way, is_checkpoint=role == "resume")
-
-
-def _check_fetchable(source_file: SourceFile) -> SourceFile:
-    """Return the file; raise FetchError if obstore cannot follow the redirection of its address."""
-    if source_file.sha256 and (match := re.search(UNREDIRECTABLE_PATTERN, source_file.name)):
-        raise FetchError(
-            f"{source_file.name!r} cannot be fetched because of {match[0]!r} in its name: rename it", "data"
-        )
-    return source_file
 
 
 def _make_source_file(name: str, info: Any) -> SourceFile:

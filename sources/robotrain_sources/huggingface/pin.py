@@ -3,10 +3,8 @@
 Messages contain the text of an error only without passwords and tokens.
 """
 
-import contextlib
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,14 +14,12 @@ from urllib.parse import urlsplit
 from robotrain.errors import Suggestion
 from robotrain.model.health import Check, HealthResult, report_ok, report_warning
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
-from robotrain.nearest_name import find_nearest_name
-from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_sources import parallel, remote_files
-from robotrain_sources.fetching.errors import explain, repeat_if_busy
-from robotrain_sources.huggingface import fetch, layout
+from robotrain_sources.fetching.errors import FetchError, explain, retry_once
+from robotrain_sources.huggingface import fetch
 from robotrain_sources.huggingface.errors import (
+    HubFailure,
     HubRequest,
     explain_hub_error,
     explain_other_server,
@@ -36,8 +32,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 LOG_IN_HINT = "log in with `hf auth login`, or set HF_TOKEN"
-HINT_SECONDS = 3.0
-MAX_REVISIONS_SHOWN = 8
 
 
 class RepositoryInaccessible(SourceError):
@@ -55,24 +49,10 @@ ERROR_CLASSES = {
 """The exceptions of failures for which a pin is not available, by the reason of the failure."""
 
 
-def make_source_error(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
-    """Return an error of the library as a SourceError; `kind` is `dataset` or `model`."""
-    request = HubRequest(
-        repository=repository.id,
-        kind=kind,
-        revision=repository.revision,
-        token="your token" if _read_token() else "",
-        remedy=LOG_IN_HINT,
-        is_pin=True,
-    )
-    failure = explain_hub_error(error, request, is_answer=True)
-    if failure.reason == "missing":
-        other_kind = "model" if kind == "dataset" else "dataset"
-        with contextlib.suppress(Exception):
-            hub.repo_info(repository.id, repo_type=other_kind, timeout=HINT_SECONDS)
-            return RepositoryNotFound(f"On the Hub {repository.id} is a {other_kind}, not a {kind}.")
+def make_source_error(failure: HubFailure, repository: Repository, kind: str) -> SourceError:
+    """Return a failure of the Hub as a SourceError; `kind` is `dataset` or `model`."""
     if failure.reason == "no-revision":
-        return _explain_missing_revision(repository, kind, hub)
+        return _explain_missing_revision(repository, kind)
     if failure.reason == "offline":
         reason = f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit."
         return SourceError(reason, f"{repository.id}@COMMIT")
@@ -83,19 +63,11 @@ def _format_sentence(reason: str) -> str:
     return f"{reason[:1].upper()}{reason[1:]}."
 
 
-def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
+def _explain_missing_revision(repository: Repository, kind: str) -> SourceError:
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         reason = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
         return RepositoryNotFound(f"{reason}: its history was rewritten.")
-    revision_names: list[str] = []
-    with contextlib.suppress(Exception):
-        refs = hub.list_repo_refs(repository.id, repo_type=kind)
-        revision_names = [ref.name for ref in (*refs.branches, *refs.tags)]
-    nearest = find_nearest_name(repository.revision, revision_names) or ""
-    revisions_note = f": it has {', '.join(revision_names[:MAX_REVISIONS_SHOWN])}" if revision_names else ""
-    omitted_note = ", …" if len(revision_names) > MAX_REVISIONS_SHOWN else ""
-    reason = f"The {kind} {repository.id} has no revision {repository.revision}{revisions_note}{omitted_note}."
-    return RepositoryNotFound(reason, nearest and f"{repository.id}@{nearest}")
+    return RepositoryNotFound(f"The {kind} {repository.id} has no revision {repository.revision}.")
 
 
 def _read_token() -> str:
@@ -148,18 +120,8 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return []
 
-    def query_missing_paths() -> list[str]:
-        hub = _make_hub_client()
-        kind = _get_repository_kind(role)
-        revision = repository.revision or None
-        repository_paths = _map_paths(repository.id, kind, revision or "main", paths) if role == "resume" else {}
-        return [
-            path
-            for path in paths
-            if not hub.file_exists(repository.id, repository_paths.get(path, path), repo_type=kind, revision=revision)
-        ]
-
-    return _run_with_deadline(query_missing_paths)
+    origin = partial(fetch.open, str(source), "", role, "")
+    return remote_files.find_missing(origin, role, paths, READ_SECONDS, "The Hub")
 
 
 def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
@@ -167,20 +129,8 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
     Raise what the library raises, and SourceError.
     """
-    repository, kind = parse_repository(str(source)).id, _get_repository_kind(role)
-
-    def download() -> dict[str, bytes]:
-        try:
-            repository_paths = (
-                _map_paths(repository, kind, pin, paths) if role == "resume" else {path: path for path in paths}
-            )
-            contents = _download_files(repository, kind, pin, list(repository_paths.values()))
-            return {path: contents[name] for path, name in repository_paths.items() if name in contents}
-        except Exception as error:
-            request = HubRequest(repository=repository, kind=kind, revision=pin, token="", remedy="", is_pin=True)
-            raise SourceError(_format_sentence(explain_hub_error(error, request).why)) from None
-
-    return parallel.run_with_deadline(READ_SECONDS, download, "The Hub")
+    origin = partial(fetch.open, str(source), pin, role, "")
+    return remote_files.read_files(origin, role, paths, READ_SECONDS, "The Hub")
 
 
 def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
@@ -193,29 +143,8 @@ def download(source: Source, role: str, pin: str, paths: Sequence[str], folder: 
     remote_files.download(partial(fetch.open, str(source), pin, role, ""), paths, folder, seconds, "The Hub")
 
 
-def _map_paths(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return where the files of a checkpoint are in a repository; where they are in it if robotrain published none."""
-    manifest_bytes = _download_files(repository, kind, commit, [MANIFEST]).get(MANIFEST, b"")
-    manifest = checkpoint.parse_manifest(manifest_bytes)
-    stored_paths = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {path: path for path in paths}
-    return {path: stored_paths[path] for path in paths if path in stored_paths}
-
-
 def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
     return parallel.run_with_deadline(DEADLINE_SECONDS, question, "The Hub")
-
-
-def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
-    hub = fetch.import_hub_library().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
-    contents: dict[str, bytes] = {}
-
-    def download(path: str, stopped: threading.Event) -> None:
-        file_bytes = repeat_if_busy(lambda: fetch.read_file(hub, repository, path, commit, kind))
-        if file_bytes is not None:
-            contents[path] = file_bytes
-
-    parallel.run_parallel(download, paths, len(paths))
-    return contents
 
 
 def _get_repository_kind(role: str) -> str:
@@ -234,17 +163,33 @@ def _make_hub_client() -> "HfApi":
 def _query_commit(repository: Repository, role: str) -> str:
     hub, kind = _make_hub_client(), _get_repository_kind(role)
 
+    request = HubRequest(
+        repository=repository.id,
+        kind=kind,
+        revision=repository.revision,
+        token="your token" if _read_token() else "",
+        remedy=LOG_IN_HINT,
+        is_pin=True,
+    )
+
     def query_info() -> Any:
-        return hub.repo_info(
-            repository.id, repo_type=kind, revision=repository.revision or None, timeout=REQUEST_SECONDS
-        )
+        try:
+            repository_info = hub.repo_info(
+                repository.id, repo_type=kind, revision=repository.revision or None, timeout=REQUEST_SECONDS
+            )
+            if getattr(repository_info, "gated", False):  # everybody may list a gated repository, not download it
+                hub.auth_check(repository.id, repo_type=kind)
+            return repository_info
+        except Exception as error:
+            failure = explain_hub_error(error, request, is_answer=True)
+            if failure.fault == "network":
+                raise FetchError(failure.why, failure.fault) from None
+            raise make_source_error(failure, repository, kind) from None
 
     try:
-        repository_info = repeat_if_busy(query_info)
-        if getattr(repository_info, "gated", False):  # everybody may list a gated repository, not download it
-            hub.auth_check(repository.id, repo_type=kind)
-    except Exception as error:
-        raise make_source_error(error, repository, kind, hub) from None
+        repository_info = retry_once(query_info)
+    except FetchError as error:
+        raise SourceError(_format_sentence(str(error))) from None
     if not re.fullmatch(COMMIT_PATTERN, str(repository_info.sha)):
         raise SourceError(_format_sentence(explain_other_server().why))
     return str(repository_info.sha)

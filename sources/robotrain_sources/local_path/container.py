@@ -1,8 +1,6 @@
 """The container plugin of local folders: they are used in place."""
 
-import difflib
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +12,13 @@ from robotrain_sources.local_path import folder_content
 
 CODE_ROLE = "code"
 """Its pin is of the files that are sent: in place, the folder has others beside them."""
-ROLE_FLAGS = {"dataset": "--dataset-path", "policy": "--policy-path", CODE_ROLE: "--code"}
-"""The flags of the roles for which a folder of a similar name is suggested."""
 
 
 def preflight(source: JobSource, context: ContainerContext) -> Iterator[Problem | str]:
     """Yield what is wrong with the folder."""
     folder = Path(source.uri)
     if not folder.exists():
-        similar_folder = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
-        way = f"{ROLE_FLAGS[source.role]} {shlex.quote(str(similar_folder))}" if similar_folder else ""
-        yield make_data_problem(f"The folder {folder} does not exist on this machine", way)
+        yield f"The folder {folder} does not exist on this machine."
     elif not (folder.is_dir() or folder_content.is_used_file(folder, source.role)):
         noun = "policy" if source.role in folder_content.POLICY_ROLES else source.role
         yield f"{folder} is not a folder: use the folder of the {noun}."
@@ -63,13 +57,3 @@ def _check_pin(part: Path, pin: str, sentence: str) -> Iterator[str]:
             yield sentence
     except OSError as error:
         yield f"{error.filename} cannot be read: {error.strerror}."
-
-
-def _find_similar_folder(folder: Path) -> Path | None:
-    """Return the folder of the most similar name beside one that does not exist; None if there is none."""
-    try:
-        folder_names = [neighbor.name for neighbor in folder.parent.iterdir() if neighbor.is_dir()]
-    except OSError:
-        return None
-    close_names = difflib.get_close_matches(folder.name, folder_names, n=1)
-    return folder.parent / close_names[0] if close_names else None

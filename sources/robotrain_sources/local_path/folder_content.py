@@ -11,7 +11,6 @@ submit every byte is read, see `pin`.
 import hashlib
 import io
 import os
-import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -206,12 +205,7 @@ def explain_no_policy(folder: Path) -> Problem:
     sentence = (
         f"{part} contains no policy: {' and '.join(missing_files)} {'are' if len(missing_files) > 1 else 'is'} missing"
     )
-    parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
-    checkpoint_paths = (
-        path for parent in parents for _, path in checkpoint.list_checkpoints(parent)
-    )  # the newest first
-    policy = next((path for path in checkpoint_paths if _find_model(path)), None)
-    return make_data_problem(sentence, f"--policy-path {shlex.quote(str(policy))}" if policy else "")
+    return make_data_problem(sentence)
 
 
 def find_corruption(part: Path, role: str) -> str:

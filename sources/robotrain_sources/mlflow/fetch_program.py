@@ -112,24 +112,13 @@ class MlflowFetcher:
         return Fetched(self._fill_cache(f"{self._address} {root} {sizes}", fill), tags)
 
     def _find_version(self, model: RegisteredModel) -> Any:
-        try:
-            if model.version != LATEST:
-                return self._client.get_model_version(model.name, model.version)
-        except self._mlflow.exceptions.MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-        versions = list(self._client.search_model_versions(f"name='{model.name}'"))
-        versions.sort(key=lambda version: int(version.version))
-        if versions and model.version == LATEST:
-            return versions[-1]
-        if versions:
-            missing = f"version {model.version} of {model.name}"
-            known_names = [str(version.version) for version in versions[-errors.MAX_SUGGESTIONS :]]
-        else:
-            missing, models = f"model {model.name}", self._client.search_registered_models()
-            known_names = errors.find_similar_names(model.name, sorted(registered.name for registered in models))
-        note = f"it has {', '.join(known_names)}" if known_names else "it is empty"
-        raise FetchError(f"the model registry has no {missing}; {note}")
+        if model.version != LATEST:
+            return self._client.get_model_version(model.name, model.version)
+        versions = self._client.search_model_versions(f"name='{model.name}'")
+        latest = max(versions, key=lambda version: int(version.version), default=None)
+        if latest is None:
+            raise FetchError(f"the model registry has no version of {model.name}")
+        return latest
 
     def _find_policy(self, artifact: RunArtifact, may_be_any: bool) -> dict[str, str]:
         """Return the path of the policy, or of the model in it; of another one only if it may be any files."""
@@ -168,11 +157,7 @@ class MlflowFetcher:
         outputs = (tags.get(OUTPUT_TAG.format(part)) for part in artifact.path.split("/"))
         if location := next(filter(None, outputs), ""):
             return FetchError(f"{sentence}: that checkpoint is at {location}")
-        paths = [path for path, _ in self._list_files(artifact.run, "")]
-        if role != CHECKPOINT_ROLE:
-            paths = [path.removesuffix(f"/{POLICY_FILES[1]}") for path in paths if path.endswith(f"/{POLICY_FILES[1]}")]
-        similar_paths = ", ".join(errors.find_similar_names(artifact.path, sorted(paths)))
-        return FetchError(f"{sentence}; it has {similar_paths}" if similar_paths else sentence)
+        return FetchError(sentence)
 
     def _list_files(self, run: str, path: str) -> Iterator[tuple[str, int | None]]:
         """Yield path and size of the file at a path, or of the files below it; the size may be unknown."""

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
@@ -20,13 +19,11 @@ from robotrain_runtime.contract.deadline import DeadlineFuture, limit_seconds
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.tracking.address import SQLITE
 
-from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.mlflow.reference import parse_registered_model
 from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL
 
 REQUEST_SECONDS, ANSWER_SECONDS = 10.0, 20.0
 """Without a byte, and for the whole answer."""
-MAX_NAMES = 1000
 NAMED_VERSION = "models:/NAME/VERSION"
 MODEL_FLAGS = {
     "policy": POLICY_MODEL.flag,
@@ -45,53 +42,40 @@ def find_latest_version(source: JobSource, address: str) -> str:
     flag = MODEL_FLAGS[source.role]
     if address.startswith(SQLITE):
         registry_address = address.removeprefix(SQLITE)
-        versions, model_names = _read_database(Path(registry_address), name)
+        versions = _read_database(Path(registry_address), name)
     elif address.startswith(("http://", "https://")):
         registry_address = redact_address(address)
         try:
-            versions, model_names = _query_server(address, name)
+            versions = _query_server(address, name)
         except SourceUnreachable as error:
             raise SourceUnreachable(error.why, f"{flag} {NAMED_VERSION}") from error
     else:
         reason = f"{redact_address(address)} can only be asked where MLflow is installed."
         raise SourceUnreachable(reason, f"{flag} {NAMED_VERSION}")
     if not versions:
-        raise make_missing_error(name, model_names, f"the model registry at {registry_address}", flag)
+        reason = f"The model registry at {registry_address} has no version of {name}."
+        raise SourceNotFound(reason, f"{flag} {NAMED_VERSION}")
     return str(max(versions))
 
 
-def make_missing_error(name: str, model_names: Sequence[str], registry: str, flag: str) -> SourceNotFound:
-    """Return the error for a model without versions, given the models of the registry and the flag that names it."""
-    similar_names = find_similar_names(name, sorted({*model_names} - {name}))
-    available_note = f"it has {', '.join(similar_names)}" if similar_names else "it is empty"
-    missing_text = f"no version of {name}" if name in model_names else f"no model {name}; {available_note}"
-    suggestion = f"{flag} models:/{similar_names[0]}/latest" if similar_names else f"{flag} {NAMED_VERSION}"
-    return SourceNotFound(f"{registry[:1].upper()}{registry[1:]} has {missing_text}.", suggestion)
-
-
-def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
-    """Return the versions of a model, and the names of all models, of a database of MLflow."""
+def _read_database(file: Path, name: str) -> list[int]:
+    """Return the versions of a model in a database of MLflow."""
     if not file.exists():  # nothing was tracked yet
-        return [], []
+        return []
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=REQUEST_SECONDS)) as db:
             query = "SELECT version FROM model_versions WHERE name = ? AND coalesce(current_stage, '') != ?"
-            versions = [int(row[0]) for row in db.execute(query, (name, _DELETED))]
-            model_names = [] if versions else [str(row[0]) for row in db.execute("SELECT name FROM registered_models")]
+            return [int(row[0]) for row in db.execute(query, (name, _DELETED))]
     except sqlite3.Error as error:
         raise SourceError(f"The tracking database {file} cannot be read: {error}.") from error
-    return versions, model_names
 
 
-def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
-    """Return the last version of a model, or without one the names of all models, of an MLflow server."""
+def _query_server(address: str, name: str) -> list[int]:
+    """Return the last version of a model of an MLflow server; none if it has none."""
     order: dict[str, Any] = {"max_results": 1, "order_by": "version_number DESC"}
     response_object = _request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
     try:
-        if versions := [int(model_version["version"]) for model_version in response_object.get("model_versions") or ()]:
-            return versions, []
-        models = _request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
-        return [], [str(model["name"]) for model in models or ()]
+        return [int(model_version["version"]) for model_version in response_object.get("model_versions") or ()]
     except (KeyError, TypeError, ValueError) as error:
         raise _make_foreign_error(address) from error
 

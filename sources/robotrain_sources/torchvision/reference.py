@@ -3,7 +3,6 @@
 Standard library only: container plugins import it.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,8 +30,7 @@ def parse_weights(text: str) -> TorchvisionWeights:
     """Return the weights that `text` names. Raise SourceError."""
     name = text.strip()
     if name not in weights_table.WEIGHTS:
-        close_names = difflib.get_close_matches(name, weights_table.WEIGHTS, n=1)
-        raise SourceError(f"Weights of torchvision: {', '.join(weights_table.WEIGHTS)}.", *close_names)
+        raise SourceError(f"Weights of torchvision: {', '.join(weights_table.WEIGHTS)}.")
     return TorchvisionWeights(name)
 
 

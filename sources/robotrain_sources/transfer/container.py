@@ -5,17 +5,15 @@ module that does in `ORIGIN`. It may define `get_request_uri(source, place)`: th
 source's own.
 """
 
-import fcntl
 import importlib
-import os
 import shutil
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import TypeVar, cast
 
 from robotrain_runtime.contract.container_plugin import (
     BatchFetch,
@@ -27,7 +25,6 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import Cancelled, JobFailed
-from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.contract.problem import make_data_problem, summarize_problem
 from robotrain_runtime.data_environment import ENVIRONMENT
@@ -43,31 +40,8 @@ from robotrain_sources.transfer.origin import STOPPED, OriginModule, Patience, c
 __all__ = ["ENVIRONMENT", "deliver"]
 
 PATIENCE = Patience()
-SCRATCH_NAME = "transfer-scratch"
 
 T = TypeVar("T")
-
-
-class ScratchFolder:
-    """A scratch folder in the cache, locked while in use; leftovers of killed processes are removed. Raises OSError."""
-
-    def __init__(self, cache: Path) -> None:
-        parent = cache / "data"
-        parent.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] = (parent / f"{SCRATCH_NAME}.lock").open("a")
-        self.path = parent / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
-        with suppress(OSError):  # the file system has no locks
-            leftovers = parent.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ()
-            for leftover in leftovers:  # no other run uses one
-                shutil.rmtree(leftover, ignore_errors=True)
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-            os.utime(self._lock.fileno())
-        self.path.mkdir(mode=0o700)
-
-    def close(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.close()
 
 
 class TransferContainerPlugin(SourceContainerPlugin):
@@ -106,13 +80,13 @@ class Transfer:
         self._stopped = threading.Event()
         self._data: dict[JobSource, SourceData] = {}
         self._surveys: Sequence[SurveyedSource] = ()
-        self._scratch: ScratchFolder | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._locked: list[CacheFolder] = []
         self._state = threading.Lock()
         self._is_busy = False
 
     def survey(self) -> Sequence[SurveyedSource]:
-        """Survey each source, in their order. Raise JobFailed if it is not possible to write to the cache."""
+        """Survey each source, in their order. Raise JobFailed."""
         silence_libraries()
         self._surveys = self._call(self._survey_sources)
         return self._surveys
@@ -135,9 +109,9 @@ class Transfer:
                 self._release()
 
     def _survey_sources(self) -> Sequence[SurveyedSource]:
-        self._scratch = ScratchFolder(self._context.cache)
+        self._scratch = tempfile.TemporaryDirectory(prefix="robotrain-")
         futures = [
-            DeadlineFuture(partial(self._survey_source, source, self._scratch.path / str(number)))
+            DeadlineFuture(partial(self._survey_source, source, Path(self._scratch.name, str(number))))
             for number, source in enumerate(self._sources)
         ]
         return [future.result() for future in futures]
@@ -251,4 +225,4 @@ class Transfer:
         for folder in self._locked:
             folder.close()
         if self._scratch is not None:
-            self._scratch.close()
+            self._scratch.cleanup()

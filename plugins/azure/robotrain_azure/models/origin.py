@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robotrain_sources.fetching.errors import MAX_SUGGESTIONS, FetchError, find_similar_names
+from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 from robotrain_azure import errors, storage
@@ -93,7 +93,8 @@ def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
         except ArmError as error:
             if not errors.is_part_missing(error):
                 raise
-            raise _make_missing_refusal(arm, model) from error
+            reason = f"the Azure ML workspace {model.workspace.name} has no version {model.version} of {model.name}"
+            raise FetchError(reason, "configuration") from error
         uri = version.get_text("modelUri")
         location = parse_location(uri, model.workspace)
         if location is None:
@@ -108,30 +109,6 @@ def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
     diagnosis = errors.diagnose_error(error, workspace)
     reason = "\n".join((f"{diagnosis.title}: {diagnosis.why}", *diagnosis.suggestions[:1]))
     return FetchError(reason, "network" if diagnosis.network else "configuration")
-
-
-def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
-    """Return the error for a missing version, with the versions or models that exist."""
-    workspace_title, models = f"the Azure ML workspace {model.workspace.name}", f"{model.workspace.resource}/models"
-    try:
-        versions = [resource.require_text("name") for resource in arm.list_all(f"{models}/{model.name}/versions")]
-    except ArmError as error:
-        if not errors.is_part_missing(error):
-            raise
-        versions = []
-    if versions:
-        newest_versions = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
-        return FetchError(
-            f"{workspace_title} has no version {model.version} of {model.name}; it has {newest_versions}",
-            "configuration",
-        )
-    model_names = sorted(resource.require_text("name") for resource in arm.list_all(models))
-    hint = (
-        f"it has {', '.join(similar_names)}"
-        if (similar_names := find_similar_names(model.name, model_names))
-        else "it has no models"
-    )
-    return FetchError(f"{workspace_title} has no model {model.name}; {hint}", "configuration")
 
 
 def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from robotrain.model.source import SourceError, SourceUnreachable
+from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow.reference import parse_registered_model
-from robotrain_sources.mlflow.registry import MODEL_FLAGS, make_missing_error
+from robotrain_sources.mlflow.registry import MODEL_FLAGS, NAMED_VERSION
 
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
@@ -19,22 +19,20 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
     """Return the latest version of a source's model in the workspace. Raise SourceError."""
     name = parse_registered_model(source.uri).name
     arm = ArmClient(PATIENCE_SECONDS)
-    models = f"{workspace.resource}/models"
+    versions: list[int] = []
     try:
-        try:
-            version_names = [resource.require_text("name") for resource in arm.list_all(f"{models}/{name}/versions")]
-        except ArmError as error:
-            if not errors.is_part_missing(error, name):
-                raise
-            version_names = []
-        if versions := [int(version) for version in version_names if version.isdecimal()]:
-            return str(max(versions))
-        model_names = [resource.require_text("name") for resource in arm.list_all(models)]
+        for resource in arm.list_all(f"{workspace.resource}/models/{name}/versions"):
+            version = resource.require_text("name")
+            versions += [int(version)] if version.isdecimal() else []
     except ArmError as error:
-        diagnosis = errors.diagnose_error(error, workspace)
-        kind = SourceUnreachable if diagnosis.network else SourceError
-        raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
-    raise make_missing_error(name, model_names, f"the Azure ML workspace {workspace.name}", MODEL_FLAGS[source.role])
+        if not errors.is_part_missing(error, name):
+            diagnosis = errors.diagnose_error(error, workspace)
+            kind = SourceUnreachable if diagnosis.network else SourceError
+            raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
+    if not versions:
+        reason = f"The Azure ML workspace {workspace.name} has no version of {name}."
+        raise SourceNotFound(reason, f"{MODEL_FLAGS[source.role]} {NAMED_VERSION}")
+    return str(max(versions))
 
 
 def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, str]:

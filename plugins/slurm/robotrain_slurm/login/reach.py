@@ -174,16 +174,7 @@ def translate_problem(problem: Problem, login: str) -> Problem:
     for way in problem.suggestions:
         text, remark = way.text, way.remark
         if text.partition(" ")[0] in COMMANDS:
-            text, remark = f"ssh {login} {_quote_command(text)}", remark.replace(THIS_MACHINE, login)
-        elif text.startswith(f"{FLAG} "):
-            remark = f"another host than {login}: a login node of the cluster"
+            text, remark = f"ssh {login} {shlex.quote(text)}", remark.replace(THIS_MACHINE, login)
         ways.append(Suggestion(text, remark))
     title, reason = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
     return replace(problem, title=title, why=reason, suggestions=tuple(ways))
-
-
-def _quote_command(command: str) -> str:
-    """Return a command for the shell of a login node as words of a line for that of this machine."""
-    if command == shlex.join(command.split(" ")):
-        return command
-    return f'"{command}"' if "'" in command and not re.search(r'["$`\\!]', command) else shlex.quote(command)

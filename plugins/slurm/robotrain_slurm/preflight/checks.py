@@ -16,7 +16,6 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_leavi
 from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
-from robotrain.nearest_name import find_nearest_name
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.placement import check_credential_files
 from robotrain.run_folder.scheduler import SchedulerEngine
@@ -271,11 +270,7 @@ def find_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> 
     """Warn of folders that jobs read and this machine does not have: only the nodes may see them."""
     for source in _list_missing_sources(jobs, survey):
         flag = LOCAL_FOLDERS.roles[source.role].flag
-        path = Path(source.uri)
-        folders = [str(folder) for folder in path.parent.glob("*/")] if path.parent.is_dir() else []
-        near = find_nearest_name(source.uri, folders)
-        way = Suggestion(f"{flag} {shlex.quote(near)}") if near else ""
-        yield make_problem("slurm-source-unseen", way, where=flag, given=source.uri, role=source.role)
+        yield make_problem("slurm-source-unseen", where=flag, given=source.uri, role=source.role)
 
 
 LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "localflock"})

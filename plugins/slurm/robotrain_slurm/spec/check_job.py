@@ -3,18 +3,14 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
 
-from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
 from robotrain.errors import Problem, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.pipeline import PipelineStep
-from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
-from robotrain.redaction import redact
+from robotrain.model.source import REMOTE_KIND
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import file_holds_secret
@@ -42,8 +38,8 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     yield from check_container(job, settings)
     yield from check_mounts(job, settings)
     yield from check_prologue(settings)
-    yield from check_directives(job)
-    yield from check_staging(job, settings)
+    if settings.stage and settings.torch_backend == "auto":
+        yield make_problem("slurm-stage-backend", given="auto")
     yield from check_nodes(job, settings)
     yield from check_remote_folders(job, settings)
     yield from checks.check_unused_gpus(job, settings.gpus, "Slurm")
@@ -157,43 +153,6 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
     else:
         if file_holds_secret("\n".join(script_lines), ".sh"):
             yield make_problem("secret-in-job", given=path)
-
-
-MAX_SCRIPT_BYTES = 64 << 10
-MAX_DIRECTIVES = 6
-
-
-def check_directives(job: Job) -> Iterator[Problem]:
-    """Warn about options of sbatch in a script that the job starts: its batch script has others."""
-    code = next((source.uri for source in job.sources if source.role == "code" and source.kind == LOCAL_KIND), "")
-    for word in " ".join(job.trainer_args).replace("'", "").split() if code else ():
-        path, directives = Path(code, word), list[str]()
-        with suppress(OSError, ValueError):
-            if path.is_file():
-                with path.open("rb") as file:
-                    script_text = file.read(MAX_SCRIPT_BYTES).decode(errors="replace")
-                directives = re.findall(r"^#SBATCH[ \t]+(\S[^\n]*)", script_text, re.MULTILINE)
-        if directives:
-            lines = ", ".join(map(redact, directives[:MAX_DIRECTIVES]))
-            more = f" and {len(directives) - MAX_DIRECTIVES} more" if directives[MAX_DIRECTIVES:] else ""
-            yield make_problem("sbatch-lines-unused", given=word, lines=f"{lines}{more}")
-
-
-def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
-    """Check what `--stage` cannot do: every source can be fetched before the job is sent; what it writes cannot."""
-    if not settings.stage:
-        return
-    if settings.torch_backend == "auto":
-        yield make_problem("slurm-stage-backend", given="auto")
-    parameters = dict(job.parameters)
-    services = {
-        f"--{CHECKPOINT_PARAMETER.replace('_', '-')}": str(parameters.get(CHECKPOINT_PARAMETER) or ""),
-        "--wandb": "https://api.wandb.ai" if job.logs_to_wandb else "",
-        "--tracking-uri": settings.tracking_uri or "",
-    }
-    for flag, address in services.items():
-        if is_address(address) and not address.startswith("sqlite:"):
-            yield make_problem("slurm-stage-writes", suggest_leaving_out(flag), where=flag, given=address)
 
 
 def check_remote_folders(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
