@@ -1,11 +1,11 @@
 """What the declarations of LeRobot's workloads share. What takes its time is imported when it is called."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.preview import JobFacts
-from robotrain.model.workload import FoundInput, OptionFinder, ProgramOptions
+from robotrain.model.workload import OptionFinder, ProgramOptions
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -17,13 +17,6 @@ def load_option_finder() -> OptionFinder:
     from robotrain_workloads.lerobot_options import option_finder
 
     return option_finder
-
-
-def find_copies(role: str, text: str) -> Iterator[FoundInput]:
-    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
-    from robotrain_workloads.lerobot import local_datasets
-
-    yield from local_datasets.find_copies(role, text)
 
 
 def find_facts(job: "Job", described: "Mapping[JobSource, Path]") -> JobFacts:

@@ -93,8 +93,6 @@ class JobTemplate(NamedTuple):
     """The folders of `robotrain init --example`, by name."""
     find_inputs: Callable[[Path], Iterable[FoundInput]] = lambda folder: ()
     """Yield each input that jobs in a folder could use, the best first."""
-    find_copies: Callable[[str, str], Iterable[FoundInput]] = lambda role, text: ()
-    """Yield each copy on this machine of a source, by its role and text, that the network does not give."""
 
 
 class OptionFinder(Protocol):

@@ -103,14 +103,10 @@ def _render_and_preflight(
     job_problems = [*earlier_problems, *find_output_problems(prepared.job, prepared.workload, prepared.platform)]
     inputs = input_check.check_inputs(prepared, options, is_rejected=bool(select_errors(job_problems)))
     problems = [*job_problems, *inputs.problems]
-    try:
-        if select_errors(inputs.problems):
-            raise Rejected(pin.deduplicate_problems(problems))
-        rendered_plan = prepared.render(attempt)
-        notes = run_preflight(rendered_plan, prepared.platform, problems, confirm=options.confirm)
-    except Rejected as rejected:
-        failure = input_check.suggest_copies(rejected, prepared)
-        raise failure from rejected
+    if select_errors(inputs.problems):
+        raise Rejected(pin.deduplicate_problems(problems))
+    rendered_plan = prepared.render(attempt)
+    notes = run_preflight(rendered_plan, prepared.platform, problems, confirm=options.confirm)
     return Checked(rendered_plan, existing, [*existing.notes, *notes], inputs)
 
 

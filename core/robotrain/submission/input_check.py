@@ -1,18 +1,16 @@
-"""Checks of a job's inputs by the rules of the run, before it is sent, and suggestions for missing ones."""
+"""Checks of a job's inputs by the rules of the run, before it is sent."""
 
 import contextlib
 import dataclasses
-import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.errors import Problem, Rejected, Suggestion, select_errors
+from robotrain.errors import Problem, select_errors
 from robotrain.messages import Messages
 from robotrain.model.data_report import DataReport
 from robotrain.model.preview import JobFacts
@@ -131,32 +129,3 @@ def _ask_trainers(
                 is_own = problem.code == trainer_check.REFUSED
                 location = ": ".join(filter(None, (step.where, problem.where)))
                 yield dataclasses.replace(problem, where=location) if step.where and is_own else problem
-
-
-UNAVAILABLE = ("pin-unknown", "pin-unknown.lost", "source-missing", "source-unreachable")
-
-
-def suggest_copies(refusal: Rejected, prepared: PreparedJob) -> Rejected:
-    """Return the problems; the first one of each source that is not available suggests its copies here."""
-    sources = {source.uri: source for source in prepared.job.sources}
-    problems = []
-    for problem in refusal.problems:
-        source = sources.pop(problem.source or problem.given, None) if problem.message in UNAVAILABLE else None
-        copies = tuple(_list_suggestions(source, prepared)) if source else ()
-        problems.append(dataclasses.replace(problem, suggestions=copies + problem.suggestions) if copies else problem)
-    return Rejected(problems, transient=refusal.transient)
-
-
-def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Suggestion]:
-    """Yield the options for the copies that the job's workload finds."""
-    copies = prepared.workload.template.find_copies(source.role, source.uri) if prepared.workload else ()
-    for copy in copies:
-        kind = prepared.kinds.get(copy.kind)
-        if kind and source.role in kind.roles and prepared.platform.capabilities.source(source.role, kind):
-            is_home = copy.text.startswith("~/")  # a shell expands it only outside quotes
-            path = f"~/{shlex.quote(copy.text[2:])}" if is_home else shlex.quote(copy.text)
-            words = [f"{kind.roles[source.role].flag} {path}"]
-            for name, value in copy.parameters.items():
-                flag = f"--{name.replace('_', '-')}"
-                words.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
-            yield Suggestion(" ".join(words), copy.summary)

@@ -1,4 +1,4 @@
-"""LeRobot datasets on this machine, below a folder and in LeRobot's cache; backbones in the cache of the Hub."""
+"""LeRobot datasets on this machine, below a folder and in LeRobot's cache."""
 
 import os
 import re
@@ -9,7 +9,6 @@ from typing import Any
 from robotrain.model.workload import FoundInput
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot.backbones import BACKBONE_ROLE, COMMIT
 
 DEEPEST, MOST_FOLDERS = 4, 5000
 """How far below a folder datasets are looked for, so that the search ends soon."""
@@ -38,37 +37,11 @@ def find_dataset_inputs(folder: Path) -> Iterator[tuple[FoundInput, dict[str, An
             yield from _describe_dataset("huggingface", name, path, "; in LeRobot's cache")
 
 
-def find_copies(role: str, text: str) -> Iterator[FoundInput]:
-    """Yield the copies of a repository of the Hub that LeRobot's or the Hub's cache has, those recorded here first."""
-    repository, _, revision = text.partition("@")
-    owner, _, name = repository.partition("/")
-    if not ID_PATTERN.fullmatch(owner) or not ID_PATTERN.fullmatch(name):
-        return
-    if role == BACKBONE_ROLE:
-        for path in sorted(_get_cache("HF_HUB_CACHE", "hub").glob(f"models--{owner}--{name}/snapshots/*")):
-            if path.is_dir() and (path.name == revision or not COMMIT.fullmatch(revision)):
-                summary = "in the cache of the Hub, as far as other programs have read it"
-                yield FoundInput(role, "local_path", _abbreviate_home(path), summary)
-    if role != "dataset":
-        return
-    cache = get_lerobot_home()
-    for path in (cache / owner / name, *sorted(cache.glob(f"hub/datasets--{owner}--{name}/snapshots/*"))):
-        if (path / dataset.INFO_FILE).is_file():
-            for dataset_input, _ in _describe_dataset(
-                "local_path", _abbreviate_home(path), path, "; in LeRobot's cache"
-            ):
-                yield dataset_input._replace(parameters={**dataset_input.parameters, "dataset_id": f"{owner}/{name}"})
-
-
 def get_lerobot_home() -> Path:
     """Return the folder of LeRobot's cache, as LeRobot chooses it."""
-    return _get_cache("HF_LEROBOT_HOME", "lerobot")
-
-
-def _get_cache(variable: str, folder_name: str) -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or os.path.join(cache, "huggingface")
-    return Path(os.path.expanduser(os.environ.get(variable) or os.path.join(home, folder_name))).resolve()
+    return Path(os.environ.get("HF_LEROBOT_HOME") or os.path.join(home, "lerobot")).expanduser().resolve()
 
 
 def _find_dataset_folders(folder: Path, depth: int) -> Iterator[Path]:

@@ -147,18 +147,6 @@ def choose_scenes(parameters: Mapping[str, Any]) -> str:
     return simulation.SIMULATED_ENVIRONMENTS[str(parameters["env"])].scenes
 
 
-FETCHED_SCENES = {"lerobot/libero-assets": Path("~/.cache/libero/assets")}
-"""By repository, the folder that the environment's own package fetches its scenes to."""
-
-
-def find_copies(role: str, text: str) -> Iterator[FoundInput]:
-    """Yield the copies of a source that this machine has."""
-    folder = FETCHED_SCENES.get(text.partition("@")[0]) if role == "scenes" else None
-    if folder and folder.expanduser().is_dir():
-        yield FoundInput(role, "local_path", str(folder), "as the environment's own package fetched them")
-    yield from lerobot_declarations.find_copies(role, text)
-
-
 def find_inputs(folder: Path) -> "Iterator[FoundInput]":
     """Yield the datasets that a policy could be evaluated on, each with the environment that it suits."""
     from robotrain_workloads.lerobot import policy_features
@@ -245,7 +233,7 @@ LEROBOT_EVAL = Workload(
         | {"left out": EXCLUDED},
         lerobot_declarations.find_facts,
     ),
-    template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs, find_copies=find_copies),
+    template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs),
     read_results=read_results,
     managed_options=OWNED_OPTIONS,
     program_options=lerobot_declarations.LEROBOT_OPTIONS,

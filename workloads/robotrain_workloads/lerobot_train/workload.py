@@ -191,9 +191,7 @@ LEROBOT_TRAIN = Workload(
     describe_unset=describe_unset,
     program_options=lerobot_declarations.LEROBOT_OPTIONS._replace(chosen_by=("policy_type", "reward_model")),
     named_by=("policy_type", "reward_model"),
-    template=JobTemplate(
-        parameters=PARAMETERS, examples=EXAMPLES, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies
-    ),
+    template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES, find_inputs=find_inputs),
     preview=WorkPreview(
         {"steps": "training_steps", "batch": "batch_size"},
         lerobot_declarations.find_facts,
