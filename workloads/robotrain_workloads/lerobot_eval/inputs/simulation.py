@@ -33,6 +33,7 @@ DECIDING_OPTIONS = ("--env.obs_type=", "--env.camera_name=", "--env.camera_name_
 """With these options the user decides what the environment shows."""
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
 SIZE_OPTIONS = ("observation_height", "observation_width")
+PICTURE_DIMENSIONS = ("channels", "height", "width")
 OBSERVATION_OPTIONS = ("obs_type", *SIZE_OPTIONS)
 EASY_STARTS = "easy"
 WORLD_SIZE = 512.0
@@ -170,10 +171,7 @@ def find_environment_problems(
     for index, name in enumerate(SIZE_OPTIONS, start=1):
         size_text = get_option_value(options, f"--env.{name}") or ""
         shape[index] = int(size_text) if size_text.isdecimal() else shape[index]
-    features |= {
-        name: {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
-        for name in environment.cameras
-    }
+    features |= {name: {"dtype": "image", "shape": shape, "names": PICTURE_DIMENSIONS} for name in environment.cameras}
     origin = FeatureOrigin(env, "show")
     problems = find_feature_mismatches(settings, {"features": features}, renames, model, origin, is_trained=False)
     way = _find_size_way(inputs, environment)
