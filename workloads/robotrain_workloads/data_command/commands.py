@@ -155,8 +155,8 @@ def view(
 ) -> None:
     """Write an HTML page about a LeRobot dataset and one of its episodes.
 
-    The episodes are sorted by any score, with what is wrong with each. One is shown whole: pictures and video of its
-    cameras, actions and states, with findings marked where they are.
+    The worst episodes come first, with what is wrong with each. One is shown whole: pictures and video of its cameras,
+    actions and states, with findings marked where they are.
 
     robotrain data view recordings/pick-cube
 
