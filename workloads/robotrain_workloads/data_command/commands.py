@@ -91,10 +91,6 @@ def check(
     else:
         for dataset in checked_datasets:
             _print_dataset(dataset)
-            if dataset.failure and not dataset.is_folder:
-                ways = given_datasets.suggest_elsewhere(dataset.text, get_plugins(ctx))
-                for index, way in enumerate(ways):
-                    print_message(f"  {'or ' if index else 'use'}   {way.text} ({way.remark})")
         for warning_text in common_warnings:
             print_result(
                 f"{paint_text('warning', SEVERITY_STYLES['warning'], has_color(get_results()))}: {warning_text}"
