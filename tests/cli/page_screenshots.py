@@ -24,12 +24,6 @@ FIND = """() => {
         curves: count('polyline', one => one.getBoundingClientRect().width > 50),
         videos: count('video', one => one.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && one.videoWidth > 0),
         cut_off: count('.plot .tick', one => one.getBoundingClientRect().left < 0),
-        orders: Object.fromEntries(all('.order input').map(one => {
-            one.click();
-            const top = row => row.getBoundingClientRect().top;
-            const rows = all('.episodes tbody tr').sort((one, other) => top(one) - top(other));
-            return [one.id, rows.map(row => row.cells[0].textContent)];
-        })),
         loaded: performance.getEntriesByType('resource').map(one => one.name).filter(name => !name.startsWith('data:')),
     };
 }"""

@@ -131,14 +131,6 @@ def test_fourteen_dimensions_have_a_chart_each():
     assert Page(render(make_view(scores, curves=curves))).count["svg"] == 14
 
 
-def test_each_order_of_the_episodes_has_the_place_of_each():
-    scores = [make_score(2, ["idle-end"], idle=3.0, jump=5.0), make_score(0, jump=40.0), make_score(1, idle=1.0)]
-    text = render(make_view(scores))
-    assert [*re.findall(r'id="by-(\w+)"', text)] == ["findings", "episode", "frames", "idle", "jump"]
-    places = re.findall(r'style="--findings:(\d);--episode:(\d);--frames:(\d);[^"]*--idle:(\d);--jump:(\d)"', text)
-    assert places == [("0", "2", "0", "0", "2"), ("1", "0", "2", "2", "0"), ("2", "1", "1", "1", "1")]
-
-
 def test_episodes_that_are_not_listed_are_counted():
     assert "3 of 10,000 episodes" in Page(render(make_view(episodes=10_000))).text
 

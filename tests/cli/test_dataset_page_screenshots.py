@@ -53,8 +53,5 @@ def test_each_page_is_whole_in_a_browser(folder):
         assert page["cut_off"] == 0, "labels of an axis are inside"
         assert page["charts"] > 0
         assert page["videos"] == PLANTED[page["page"]], "each shows a picture"
-        numbers = [int(text) for text in page["orders"]["by-episode"]]
-        assert numbers == sorted(numbers), "the order is that of the chosen score, without a script"
-        assert page["orders"]["reversed"] == page["orders"]["by-jump"][::-1]
     schemes = {page["scheme"]: page["background"] for page in seen}
     assert schemes == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}

@@ -101,11 +101,10 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "lerobot.utils.import_utils": {"register_third_party_plugins": ()},
     "lerobot.utils.random_utils": {"set_seed": ("seed",)},
     "accelerate": {"Accelerator.reduce": (), "Accelerator.wait_for_everyone": (), "Accelerator.end_training": ()},
-    "accelerate.commands.launch": {"launch_command_parser": (), "launch_command": ("args",)},
+    "torch.distributed.run": {"parse_args": ("args",), "run": ("args",)},
     "torch.distributed.elastic.multiprocessing.errors": {"ChildFailedError": ()},
     "torch.utils.data": {"DataLoader._get_iterator": ()},
     "torch.utils.data.dataloader": {"_MultiProcessingDataLoaderIter._try_put_index": ()},
-    "torch.nn.modules.module": {"register_module_forward_pre_hook": ("hook",)},
     "draccus": {"parse": ("config_class", "args"), "encode": ()},
 }
 """By module, its members with the arguments that they are called with by name; a member that LeRobot calls is replaced

@@ -93,8 +93,7 @@ def main():
         order.append(episode.episode)
 
     episodes = {
-        replayed.episode: replayed
-        for replayed in replay.replay_episodes(policy, recording, request, add, measured.seconds)
+        replayed.episode: replayed for replayed in replay.replay_episodes(policy, recording, request, add, measured)
     }
     alone = {number: predict_frame_by_frame(policy, root, number) for number in episodes}
     result_store.copy_policy(work / "policy", work / "linked")

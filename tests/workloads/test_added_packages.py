@@ -187,13 +187,10 @@ def test_options_of_its_type_pass_with_a_warning_and_others_are_checked(submit):
     submit(*words, "--policy.hidden=8").check_problems(0, "options-unchecked")
 
 
-def test_many_unchecked_options_are_cut_between_two(submit):
-    """A title has room for about ten."""
+def test_unchecked_options_are_named(submit):
     names = [f"--policy.of_its_own_{number:02}" for number in range(14)]
     passed = submit("--with", "helper", *TINY, "--dry-run", "--", *(f"{name}=1" for name in names))
-    listed, more = re.search(r"(--policy.+) and (\d+) more were not checked: ", passed.stderr).groups()
-    assert listed.split(", ") == names[: -int(more)]
-    assert len(listed) <= 200
+    assert ", ".join(names[:5]) in passed.stderr
 
 
 def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf):

@@ -113,15 +113,6 @@ def test_a_folder_without_scenes_is_refused(submit, tmp_path):
     assert [way["text"] for way in problem["instead"]] == [f"--assets hf://{SCENES}"]
 
 
-def test_scenes_that_libero_fetched_itself_are_suggested_without_the_hub(submit, scenes, monkeypatch, tmp_path):
-    shutil.copytree(scenes, tmp_path / "home/.cache/libero/assets")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    (problem,) = find_errors(submit("local", command="submit"))
-    assert problem["given"] == SCENES
-    assert problem["instead"][0]["text"] == "--assets ~/.cache/libero/assets"
-
-
 def test_scenes_have_no_effect_elsewhere(submit, scenes):
     answer = submit("local", "--assets", scenes, tasks=("--env", "pusht"))
     assert "scenes have an effect in libero alone" in [problem["title"] for problem in find_errors(answer)]

@@ -39,8 +39,7 @@ def test_predictions_are_compared_with_the_recorded_actions(replayed):
 def test_latency_is_that_of_single_frames_of_the_first_episodes(replayed):
     assert replayed["measured"] == {"0": 5, "1": 0, "3": 30}  # 35 frames, in the order of the request
     latency = replayed["latency"]
-    assert (latency["frames"], latency["actions"]) == (18, 35)  # the network plans 2 actions at once
-    assert latency["action"] < latency["mean"]
+    assert latency["frames"] == 35
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
 
 

@@ -229,9 +229,6 @@ def test_tasks_are_those_that_the_environment_has():
     assert set(check_rules(POLICY, env="metaworld")) == {"value-missing"}
     (problem,) = check_rules(POLICY, env="metaworld", env_tasks="pusch-v3")["value-invalid"]
     assert problem.suggestions[0].text == "--env-tasks push-v3"
-    for older in ("reach-v2", "reach", "metaworld-reach"):
-        (problem,) = check_rules(POLICY, env="metaworld", env_tasks=older)["value-invalid"]
-        assert problem.suggestions[0].text == "--env-tasks reach-v3"
     assert set(check_rules(POLICY, env="pusht", env_tasks="push-v3")) == {"option-without-effect"}
     assert set(check_rules(POLICY, env="metaworld", args=["--env.task=push-v3"])) == {"option-owned"}
     problems_by_code = check_rules(POLICY, env="metaworld", env_tasks="push-v3", starts="easy", env_steps=501)

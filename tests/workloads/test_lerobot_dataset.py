@@ -26,21 +26,6 @@ def test_what_is_no_dataset_is_named_and_a_dataset_in_it_is_suggested(dataset, t
         check_findings(find_dataset_problems(folder), fact=f"{folder} is not a ")
 
 
-FOREIGN_FILES = {
-    "episode_0.hdf5": "HDF5",
-    "raw/demo.h5": "HDF5",
-    "pusht.zarr/.zgroup": "zarr",
-    "1.0.0/droid-train.tfrecord-00000-of-00002": "RLDS",
-}
-
-
-@pytest.mark.parametrize("file", FOREIGN_FILES)
-def test_format_of_other_tools_is_named(tmp_path, file):
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).touch()
-    check_findings(find_dataset_problems(tmp_path), fact=f"its {FOREIGN_FILES[file]} files have to be converted first")
-
-
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
 def test_invalid_description_is_named(dataset, text):
     folder = dataset()

@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from job_documents import folders
 from old_datasets import write_v21
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Outcome, StageEvent
-from robotrain_workloads.lerobot import dataset_preparation
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL
 
@@ -144,20 +142,6 @@ def test_a_refusal_of_lerobot_is_one_line(merge):
     assert f"LeRobot could not merge {MINI} and {OTHER}: Same fps is expected" in line
     assert "Traceback" not in process.stderr
     assert list(made.iterdir()) == []
-
-
-def test_too_little_disk_space_is_an_error(tmp_path):
-    program = dataset_preparation.MERGE_PROGRAM
-    code = (
-        "import sys, shutil, runpy; full = shutil.disk_usage('/')._replace(free=1);"
-        f" shutil.disk_usage = lambda path: full; runpy.run_module({program!r}, run_name='__main__')"
-    )
-    path = os.pathsep.join(str(ROOT / name) for name in ("workloads", "runtime"))
-    arguments = [*("--dataset", str(MINI), "mini"), *("--dataset", str(MORE), "more"), f"--cache={tmp_path}"]
-    command = [sys.executable, "-c", code, *arguments, str(tmp_path / "made")]
-    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
-    assert process.returncode == 1
-    assert "0.7 MB needed" in process.stderr
 
 
 def test_an_example_trains_from_two_datasets(robotrain, training_environment, monkeypatch):

@@ -97,33 +97,15 @@ READING = [
     (["--dataset.streaming=true"], VECTORS, "act", {"val_split": 0.0, "num_workers": 0}, True),
     (["--dataset.streaming=true"], VIDEO, "act", {}, False),
     (["--dataset.streaming=true"], VIDEO, "act", {"val_split": 0.0, "num_workers": 1}, False),
-    (["--policy.drop_n_last_frames=-1"], VECTORS, "diffusion", {}, True),
-    (["--policy.drop_n_last_frames=39"], VECTORS, "diffusion", {}, False),
-    (["--policy.drop_n_last_frames=40"], VECTORS, "diffusion", {}, True),
-    (['--policy.normalization_mapping={"action": "MEAN_STD"}'], VECTORS, "act", {}, True),
-    (['--policy.normalization_mapping={"ACTION": "MEAN"}'], VECTORS, "act", {}, True),
-    (["--policy.normalization_mapping=MEAN_STD"], VECTORS, "act", {}, True),
-    (['--policy.normalization_mapping={"ACTION": "MIN_MAX"}'], VECTORS, "act", {}, False),
     (["--policy.normalization_mapping={ACTION: MIN_MAX}"], VECTORS, "act", {}, False),
     (["--policy.normalization_mapping={}"], VECTORS, "act", {}, False),
 ]
-FRAMES = {"frame_index": {"max": [39]}}
 
 
 @pytest.mark.parametrize(("options", "features", "kind", "parameters", "is_wrong"), READING)
 def test_what_is_read_of_a_dataset_is_what_it_has(compare, options, features, kind, parameters, is_wrong):
-    problems, _ = compare(options, features, FRAMES, policy_type=kind, **parameters)
+    problems, _ = compare(options, features, policy_type=kind, **parameters)
     check_findings(problems, is_wrong)
-    if way := split_way(problems):
-        (word,) = way
-        others = [option for option in options if option.split("=")[0] not in (word.split("=")[0], "-1")]
-        assert compare([*others, word], features, FRAMES, policy_type=kind, **parameters)[0] == []
-
-
-def test_the_statistics_of_the_frames_alone_say_nothing_of_a_longest_episode(compare):
-    option = ["--policy.drop_n_last_frames=40"]
-    assert compare(option, statistics=FRAMES, total_frames=5000, policy_type="diffusion")[0] == []
-    assert compare(option, statistics={"frame_index": {}}, policy_type="diffusion")[0] == []
 
 
 def lacking(name, *keys):

@@ -26,7 +26,7 @@ from robotrain_workloads.lerobot_train import multi_gpu_launcher
 node_group.JOIN_SECONDS = int(sys.argv[1])
 multi_gpu_launcher.ANSWER_SECONDS = 5.0
 multi_gpu_launcher.LAUNCHER = "platform"  # a module that prints a line
-multi_gpu_launcher.main(["--count=2", "--mixed-precision=no", "--"])
+multi_gpu_launcher.main(["--count=2", "--"])
 """
 
 

@@ -82,8 +82,6 @@ class EvaluationResults:
     """What is known of the policy, by `comparison.record.POLICY_KEYS`."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """What is known of the conditions, by `comparison.record.CONDITION_KEYS`."""
-    damaged: tuple[str, ...] = ()
-    """The names of invalid parts, which are left out."""
 
 
 ResultsReader = Callable[[bytes], EvaluationResults]
@@ -353,16 +351,14 @@ def _download_results(
 def _parse_results_file(
     folder: Path, name: str, reader: ResultsReader | None
 ) -> tuple[EvaluationResults | None, tuple[str, ...]]:
-    """Return the content of the results file, and why it or a part of it is missing; None without a reader."""
+    """Return the content of the results file, and why it is missing; None without a reader."""
     if reader is None or not name:
         return None, ()
     try:
         path = resolve_inside(folder, name)
         if path is None:
             raise ValueError("it does not exist")
-        results = reader(read_limited_file(path, MAX_RUN_FILE_BYTES))
+        return reader(read_limited_file(path, MAX_RUN_FILE_BYTES)), ()
     except (OSError, ValueError) as error:
         reason = redact(str(error), max_length=300)
         return None, (f"{name} cannot be read: {reason}; the page shows what the log contains",)
-    damage_remark = f"{name} is damaged; invalid parts are left out: {', '.join(results.damaged)}"
-    return results, (damage_remark,) if results.damaged else ()

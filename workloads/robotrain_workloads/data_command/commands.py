@@ -91,10 +91,6 @@ def check(
     else:
         for dataset in checked_datasets:
             _print_dataset(dataset)
-            if dataset.failure and not dataset.is_folder:
-                ways = given_datasets.suggest_elsewhere(dataset.text, get_plugins(ctx))
-                for index, way in enumerate(ways):
-                    print_message(f"  {'or ' if index else 'use'}   {way.text} ({way.remark})")
         for warning_text in common_warnings:
             print_result(
                 f"{paint_text('warning', SEVERITY_STYLES['warning'], has_color(get_results()))}: {warning_text}"
@@ -155,8 +151,8 @@ def view(
 ) -> None:
     """Write an HTML page about a LeRobot dataset and one of its episodes.
 
-    The episodes are sorted by any score, with what is wrong with each. One is shown whole: pictures and video of its
-    cameras, actions and states, with findings marked where they are.
+    The worst episodes come first, with what is wrong with each. One is shown whole: pictures and video of its cameras,
+    actions and states, with findings marked where they are.
 
     robotrain data view recordings/pick-cube
 

@@ -78,7 +78,7 @@ def render_dataset_page(
         tile_items=_list_tiles(view),
         findings=findings,
         exclusion=f"{EXCLUDE_FLAG} {format_ranges(excluded)}" if excluded else "",
-        rows=[_make_row(score, rank) for score, rank in zip(view["scores"], _rank(view["scores"]), strict=True)],
+        rows=[*map(_make_row, view["scores"])],
         has_findings=any(score["codes"] for score in view["scores"]),
         has_scores=any(score["motion"] for score in view["scores"]),
         spark_end=statistics.median([max(score["motion"]) for score in view["scores"] if score["motion"]] or [1.0]),
@@ -114,35 +114,13 @@ def _format_seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else format_duration(seconds)
 
 
-def _rank(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
-    """Return the place of each episode in the order of each score."""
-    ranks: list[dict[str, int]] = [{} for _ in scores]
-    orders: dict[str, Any] = {
-        "findings": lambda index: index,
-        "episode": lambda index: scores[index]["episode"],
-        "frames": lambda index: -scores[index]["frames"],
-        "task": lambda index: scores[index]["task"],
-        "idle": lambda index: -_or_least(scores[index]["idle"]),
-        "jump": lambda index: -_or_least(scores[index]["jump"]),
-    }
-    for name, key in orders.items():
-        for rank, index in enumerate(sorted(range(len(scores)), key=key)):
-            ranks[index][name] = rank
-    return ranks
-
-
-def _or_least(value: float | None) -> float:
-    return -1.0 if value is None else value
-
-
-def _make_row(score: Mapping[str, Any], ranks: Mapping[str, int]) -> dict[str, Any]:
+def _make_row(score: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **score,
         "task": redact_text(score["task"]),
         "idle": "" if score["idle"] is None else f"{score['idle']:.1f}",
         "jump": "" if score["jump"] is None else f"{score['jump']:.0f}",
         "motion": [*enumerate(score["motion"])],
-        "style": ";".join(f"--{name}:{rank}" for name, rank in ranks.items()),
     }
 
 
@@ -151,7 +129,7 @@ def _describe_shown(
 ) -> dict[str, Any]:
     """Return the values of the template about the episode that is shown whole."""
     marks = [*_list_marks(findings, shown_episode["episode"], shown_episode["frames"], view["fps"])]
-    panels, other_panel = _list_panels(shown_episode["curves"], _Drawing(view["fps"], shown_episode["frames"], marks))
+    panels, other_panels = _list_panels(shown_episode["curves"], _Drawing(view["fps"], shown_episode["frames"], marks))
     return {
         "marks": marks,
         "task": redact_text(shown_episode["task"]),
@@ -164,7 +142,7 @@ def _describe_shown(
             for strip, camera in zip(shown_episode["strips"], view["cameras"], strict=True)
         ],
         "panels": panels,
-        "other_panel": other_panel,
+        "other_panels": other_panels,
     }
 
 
@@ -254,15 +232,18 @@ class _Drawing(NamedTuple):
         moving_lines, still_values = split_constant(lines)
         if 0 < len(moving_lines) <= MAX_LINES and len(split_panels(moving_lines)) == 1:
             return FeatureCharts(
-                TITLES[feature], [*moving_lines], [("", self.draw(moving_lines, (feature,), LARGE))], still_values
+                TITLES.get(feature, feature),
+                [*moving_lines],
+                [("", self.draw(moving_lines, (feature,), LARGE))],
+                still_values,
             )
         charts = [(name, self.draw({name: points}, (feature,), SMALL)) for name, points in moving_lines.items()]
-        return FeatureCharts(TITLES[feature], [], charts, still_values)
+        return FeatureCharts(TITLES.get(feature, feature), [], charts, still_values)
 
 
 def _list_panels(
     curves: Mapping[str, Sequence[Mapping[str, Any]]], drawing: _Drawing
-) -> tuple[list[FeatureCharts], FeatureCharts | None]:
+) -> tuple[list[FeatureCharts], list[FeatureCharts]]:
     """Return the charts of actions and states, and of all other numbers."""
     series = {name: _read_series(name, dimensions, drawing.fps) for name, dimensions in curves.items()}
     omitted_counts = {
@@ -279,20 +260,12 @@ def _list_panels(
         panels = [
             drawing.make_panel(name, lines)._replace(omitted=omitted_counts[name]) for name, lines in main.items()
         ]
-    other_series = {name: lines for name, lines in series.items() if name not in TITLES}
-    moving_lines = {name: split_constant(lines) for name, lines in other_series.items()}
-    charts = [
-        (line if line.startswith(name) else f"{name} {line}", drawing.draw({line: points}, (name,), SMALL))
-        for name, (lines, _) in moving_lines.items()
-        for line, points in lines.items()
+    others = [
+        drawing.make_panel(name, lines)._replace(omitted=omitted_counts[name])
+        for name, lines in series.items()
+        if name not in TITLES
     ]
-    still_values = {
-        line if line.startswith(name) else f"{name} {line}": constant_value
-        for name, (_, constants) in moving_lines.items()
-        for line, constant_value in constants.items()
-    }
-    other_charts = FeatureCharts("", [], charts, still_values, sum(omitted_counts[name] for name in other_series))
-    return panels, other_charts if charts or still_values or other_charts.omitted else None
+    return panels, others
 
 
 def _read_series(feature: str, dimensions: Sequence[Mapping[str, Any]], fps: float) -> dict[str, Points]:

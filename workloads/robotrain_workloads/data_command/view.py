@@ -36,8 +36,8 @@ PLAYABLE = ("h264", "av1", "vp9", "vp8")
 MOST_TASKS = 20
 SPARKS = 40
 """Points of the curve of an episode's motion."""
-MOST_EPISODES, MOST_ENDS = 300, 20
-"""How many episodes a page lists, and how many of them at either end of each score."""
+MOST_EPISODES = 300
+"""How many episodes a page lists."""
 MOST_POINTS = 480
 """Of a curve."""
 MOST_DIMENSIONS = 64
@@ -72,7 +72,8 @@ def collect_view(
     """
     scores = [*_list_scores(recorded, findings, reads_numbers=reads_numbers)]
     by_number = {score.episode: score for score in scores}
-    worst = next(iter(_sort_by_worst(scores)), None)
+    worst_first = _sort_by_worst(scores)
+    worst = worst_first[0] if worst_first else None
     shown = worst if episode is None else by_number.get(episode)
     tasks = Counter(score.task for score in scores)
     return {
@@ -86,7 +87,7 @@ def collect_view(
         "cameras": [_describe_camera(name, recorded.features[name]) for name in dataset.list_cameras(recorded.info)],
         "tasks": tasks.most_common(MOST_TASKS),
         "task_count": len(tasks),
-        "scores": [score._asdict() for score in _select_listed(scores)],
+        "scores": [score._asdict() for score in worst_first[:MOST_EPISODES]],
         "shown": None if shown is None else _describe_episode(recorded, shown),
     }
 
@@ -148,20 +149,6 @@ def _sort_by_worst(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
         return -score.errors, -score.warnings, -(score.idle or 0) * bool(score.codes), score.episode
 
     return sorted(scores, key=get_key)
-
-
-def _select_listed(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
-    """Return the episodes that a page lists, the worst first: all, or the worst and those at the ends of each score."""
-    worst = _sort_by_worst(scores)
-    if len(worst) <= MOST_EPISODES:
-        return worst
-    chosen = set[int]()
-    for key in ("frames", "idle", "jump", "episode"):
-        measured = [score for score in scores if getattr(score, key) is not None]
-        measured.sort(key=lambda score: getattr(score, key))
-        chosen |= {score.episode for score in (*measured[:MOST_ENDS], *measured[-MOST_ENDS:])}
-    chosen |= {score.episode for score in worst[: MOST_EPISODES - len(chosen)]}
-    return [score for score in worst if score.episode in chosen]
 
 
 def _read_curves(recorded: Recorded, episode: int) -> dict[str, list[dict[str, Any]]]:

@@ -23,8 +23,6 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel
 REWARD = "next.reward"
 FEATURES_OPTION = "input_features"
 """With it, the user says what a new policy reads of the dataset."""
-KINDS = ("STATE", "VISUAL", "ENV", "ACTION", "REWARD", "LANGUAGE")
-"""The types of features that LeRobot knows."""
 CAMERA_KIND = "VISUAL"
 SPACE_OPTION = "action_mode"
 """The option with what the numbers of an action mean."""

@@ -1,4 +1,4 @@
-"""Statistics of the dataset that a training reads, by its type and options: for normalization, and of the episodes."""
+"""Statistics of the dataset that a training reads, by its type and options: for normalization."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,15 +8,14 @@ from typing import Any
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
-from robotrain_workloads.dataset_check.data_needs import FEATURES_OPTION, KINDS, REWARD, DataNeeds
-from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.dataset_check.data_needs import FEATURES_OPTION, REWARD, DataNeeds
+from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.file_formats import read_json_object
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
-from robotrain_workloads.option_kinds import find_near_option
 
-NORMALIZATION_OPTION, DROP_OPTION = "normalization_mapping", "drop_n_last_frames"
+NORMALIZATION_OPTION = "normalization_mapping"
 MODES: Mapping[str, Sequence[str]] = {
     "MEAN_STD": ("mean", "std"),
     "MIN_MAX": ("min", "max"),
@@ -30,14 +29,11 @@ NUMBER_KINDS = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION"}
 """By feature of numbers that every policy knows, its kind."""
 IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
-FRAME = "frame_index"
 RELATIVE_OPTION = "use_relative_actions"
 EPISODE_STATISTICS, LONGEST_LINE = "meta/episodes_stats.jsonl", 1 << 24
 """Where v2.1 has statistics, a line an episode."""
 COMPUTED, STORED = "computed", "stored"
 COMPUTED_WAY = "--statistics computed"
-PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
-"""What types that drop frames by default compute their number from: the first less the others, and one."""
 
 
 def are_computed(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> bool:
@@ -87,20 +83,18 @@ def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
 
 
 def find_problems(needs: DataNeeds) -> Iterator[Problem | str]:
-    """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it."""
+    """Yield one sentence for each reason why LeRobot cannot normalize the dataset."""
     if dataset.is_convertible(needs.info):
         yield from _find_converted_problems(needs)
         return
     statistics = _read_statistics(needs.job)
     is_imagenet = needs.job.parameters["image_normalization"] == IMAGENET
-    yield from _find_mapping_problems(needs)
     if not _is_alone(needs.job):
         return
     if is_imagenet and statistics is not None:  # without any, no other option helps
         yield from _find_picture_problems(needs, statistics)
     if not needs.resumes:  # a checkpoint has its own
         yield from _find_mode_problems(needs, statistics or {}, has_imagenet=is_imagenet)
-    yield from _find_length_problems(needs, statistics or {})
 
 
 def _find_converted_problems(needs: DataNeeds) -> Iterator[Problem | str]:
@@ -169,33 +163,6 @@ def _get_modes(job: LerobotJob) -> Mapping[str, str]:
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
 
-def _find_mapping_problems(needs: DataNeeds) -> Iterator[Problem | str]:
-    """Yield a sentence for each kind or mode that LeRobot does not have."""
-    modes = _get_modes(needs.job)
-    flag = needs.model.format_flag(NORMALIZATION_OPTION)
-    if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
-        return
-    mapping = needs.values.get(NORMALIZATION_OPTION)
-    if mapping is not None and not isinstance(mapping, dict) and not str(mapping).startswith("{"):  # else YAML
-        yield f'{flag} takes a mode for each kind of feature, such as {{"ACTION": "{PLAIN_MODE}"}}, not {mapping}'
-        return
-    for words, allowed_words, word_kind in (
-        (modes.keys(), KINDS, "kind of feature"),
-        (modes.values(), MODES, "normalization"),
-    ):
-        if wrong_words := [word for word in words if word not in allowed_words]:
-            nearest_words = {word: find_near_option(word.upper(), allowed_words) for word in wrong_words}
-            corrected_modes = {
-                nearest_words.get(kind, kind): nearest_words.get(mode, mode) for kind, mode in modes.items()
-            }
-            is_complete = all(nearest_words.values()) and len(corrected_modes) == len(modes)
-            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected_modes)) if is_complete else ""
-            yield make_data_problem(
-                f"{flag}: LeRobot has no {word_kind} {', '.join(wrong_words)}, only {', '.join(allowed_words)}", way
-            )
-            return
-
-
 def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
     """Yield a sentence if ImageNet's statistics have no place in those of the dataset: LeRobot fails on that."""
     features = dataset.get_features(needs.info)
@@ -233,38 +200,3 @@ def _find_mode_problems(
             way = COMPUTED_WAY if feature in number_kinds else way
             yield make_data_problem(f"{needs.model.kind} normalizes {feature} by {mode}, and {lack_text}", way)
             return
-
-
-def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
-    """Yield a sentence if no episode is longer than the frames at its end that the type leaves out."""
-    dropped_frames = _count_dropped(needs)
-    if dropped_frames is None:
-        return
-    flag = needs.model.format_flag(DROP_OPTION)
-    if dropped_frames < 0:
-        yield make_data_problem(
-            f"{flag} must not be negative, and is {dropped_frames}", needs.format_way(DROP_OPTION, 0)
-        )
-        return
-    with suppress(KeyError, TypeError, ValueError, IndexError):
-        average = needs.info["total_frames"] / needs.info["total_episodes"]
-        longest_episode = int(statistics[FRAME]["max"][0]) + 1
-        if max(average, longest_episode) <= dropped_frames:
-            drop_text = (
-                f"{needs.model.kind} leaves out the last {dropped_frames} frames of each episode ({DROP_OPTION})"
-            )
-            way = needs.format_way(DROP_OPTION, 0) if DROP_OPTION in needs.model.options else ""
-            yield make_data_problem(
-                f"{drop_text}, and the longest of the dataset has {longest_episode}: nothing is left", way
-            )
-
-
-def _count_dropped(needs: DataNeeds) -> int | None:
-    """Return how many frames at the end of an episode are not learned from; None if that is unknown."""
-    if DROP_OPTION not in needs.model.options:
-        return None
-    dropped_frames = needs.values.get(DROP_OPTION)
-    if dropped_frames is None:
-        counts: list[Any] = [needs.values.get(name) for name in PAST_OPTIONS]
-        return counts[0] - sum(counts[1:]) + 1 if all(type(count) is int for count in counts) else None
-    return dropped_frames if type(dropped_frames) is int else None

@@ -1,11 +1,11 @@
-"""Reader of `export_results.json` for reports. The file comes from other machines: invalid parts are left out."""
+"""Reader of `export_results.json` for reports."""
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from robotrain.redaction import redact
 from robotrain.report.evaluation import EvaluationResults, ResultsTable, format_number
-
-from robotrain_workloads.evaluation.results_reader import get_number, get_object
 
 FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
 COLUMNS = (
@@ -19,29 +19,29 @@ REMARK = "An action is taken for the same if it differs by at most 1e-5 + 1e-4 o
 
 
 def read_results(content: bytes) -> EvaluationResults:
-    """Return the results. Raise ValueError unless `content` is a JSON object."""
+    """Return the results. Raise ValueError unless `content` is a JSON object of such results."""
     results = json.loads(content)
-    if not isinstance(results, dict):
-        raise ValueError("it is not an object")
-    metrics = get_object(results, "metrics")
-    comparison = get_object(results, "comparison")
-    rows = []
-    for name in comparison:
-        worst_error = get_number(get_object(comparison, name), "max_error")
-        metric_numbers = (get_number(get_object(metrics, name), key) for _, key in COLUMNS)
-        rows.append((FILES.get(name, redact(name)), format_number(worst_error, 2), *map(format_number, metric_numbers)))
+    try:
+        rows = [*_list_rows(results)]
+        checkpoint = results.get("checkpoint") or {}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"it does not hold the results of an export ({error})") from None
     columns = ("file", "largest difference", *(title for title, _ in COLUMNS))
     tables = (ResultsTable(title="Exported policies", head=columns, rows=tuple(rows), remark=REMARK),) if rows else ()
-    checkpoint = get_object(results, "checkpoint")
-    texts_by_title = {
+    facts = {
         "task": results.get("task"),
         "library": results.get("backend"),
         "checkpoint": checkpoint.get("source"),
         "file": checkpoint.get("file"),
+        **{name: results.get(name) for name in ("observations", "actions")},
     }
-    facts = [
-        (title, redact(fact_text, max_length=300) if isinstance(fact_text, str) else "")
-        for title, fact_text in texts_by_title.items()
-    ]
-    facts += [(title, format_number(get_number(results, title), 6)) for title in ("observations", "actions")]
-    return EvaluationResults(facts=tuple(facts), tables=tables)
+    texts = ((title, redact(str(fact or ""), max_length=300)) for title, fact in facts.items())
+    return EvaluationResults(facts=tuple(texts), tables=tables)
+
+
+def _list_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    metrics, comparison = results.get("metrics") or {}, results.get("comparison") or {}
+    for name, difference in comparison.items():
+        of_file = metrics.get(name) or {}
+        numbers = (format_number(of_file.get(key)) for _, key in COLUMNS)
+        yield (FILES.get(name, redact(name)), format_number((difference or {}).get("max_error"), 2), *numbers)

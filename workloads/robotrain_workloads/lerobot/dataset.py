@@ -5,7 +5,6 @@ third of a microsecond an episode, so after some hundred episodes LeRobot would 
 can only be the wrong one from half the frame interval on: a quarter of the interval is always safe.
 """
 
-import functools
 import importlib
 import math
 import os
@@ -13,7 +12,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +48,6 @@ LARGEST_SIZE = 10**7
 MOST_FEATURES = 1000
 NUMERIC_TYPES = re.compile(r"float(?:16|32|64)?|double|u?int(?:8|16|32|64)|bool_?")
 """Names that the library `datasets` takes: its aliases too."""
-OTHER_FORMATS = {
-    r"\.(?:hdf5|h5)$": "HDF5",
-    r"\.tfrecord": "RLDS",
-    r"\.zarr$|^\.z(?:group|array)$|^zarr\.json$": "zarr",
-}
-"""How the names of files look in formats of other tools."""
 CAMERA_TYPES = ("image", "video")
 OTHER_TYPES = (*CAMERA_TYPES, "string", "large_string", "language")
 """The types of features that LeRobot reads beside numbers."""
@@ -116,37 +108,14 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
                 return
 
 
-def find_other_format(folder: Path) -> str:
-    """Return the name of another format of recordings that the first files of a folder have; empty for none."""
-    for path in islice(folder.rglob("*"), MOST_CHECKED):
-        for pattern, format_name in OTHER_FORMATS.items():
-            if re.search(pattern, path.name):
-                return format_name
-    return ""
-
-
 def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
     """Return the dataset's description. Raise OSError or ValueError with a sentence."""
     path = folder / INFO_FILE
-    if not path.is_file():
-        nested_datasets = list_nested_datasets(folder)
-        other_format = "" if nested_datasets else find_other_format(folder)
-        format_hint = f"; its {other_format} files have to be converted first" if other_format else ""
-        hint = f" (but {nested_datasets[0]} has)" if nested_datasets else format_hint
-        raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
-    state = path.stat()
-    return dict(_read_info(path, (state.st_mtime_ns, state.st_ino, state.st_size)))
-
-
-@functools.lru_cache(maxsize=8)
-def _read_info(path: Path, state: object) -> dict[str, Any]:
-    """Return the content of a file; `state` changes with it."""
-    return file_formats.read_json_object(path)
-
-
-def list_nested_datasets(folder: Path) -> list[Path]:
-    """Return the datasets inside a folder that is not a dataset itself: users often name the parent folder."""
-    return [] if (folder / INFO_FILE).is_file() else sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))
+    if path.is_file():
+        return file_formats.read_json_object(path)
+    nested_datasets = sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))  # users name the parent folder
+    hint = f" (but {nested_datasets[0]} has)" if nested_datasets else ""
+    raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
 
 
 def is_convertible(info: Mapping[str, Any]) -> bool:

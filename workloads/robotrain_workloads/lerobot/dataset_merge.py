@@ -25,7 +25,6 @@ DATA_FOLDER, META_FOLDER = "data", "meta"
 READABLE_MODE = 0o644
 REQUIRED_V21 = {"total_chunks": 0, "total_videos": 0, "video_path": None}
 """Keys that the converter removes from a description, and fails without."""
-VIDEOS_FOLDER = "videos"
 SCRATCH = ".making"
 
 
@@ -182,31 +181,6 @@ def _make_number_type(arrow: Any, kind: Any) -> Any:
     return arrow.float32()
 
 
-def check_disk_space(datasets: Sequence[SourceDataset], cache: Path, out_folder: Path) -> None:
-    """Raise OSError with a sentence when there is too little disk space."""
-    needed_bytes = 0
-    for source in datasets:  # twice what is changed and then merged; videos of the cache are linked
-        is_linked = cache in source.folder.parents and source.folder.stat().st_dev == out_folder.stat().st_dev
-        videos = _measure_folder(source.folder / VIDEOS_FOLDER)
-        is_rewritten = source.needs_conversion or bool(source.boolean_features)
-        needed_bytes += (_measure_folder(source.folder) - videos) * (1 + (is_rewritten and len(datasets) > 1))
-        needed_bytes += videos if source.needs_conversion or not is_linked else 0
-    free = shutil.disk_usage(out_folder).free
-    if needed_bytes > free:
-        raise OSError(
-            f"there is too little disk space to make one dataset of {', '.join(source.name for source in datasets)}:"
-            f" {needed_bytes / 1e6:,.1f} MB needed at {out_folder}, {free / 1e6:,.1f} MB free"
-        )
-
-
-def _measure_folder(folder: Path) -> int:
-    return sum(
-        os.stat(os.path.join(parent, file_name)).st_size
-        for parent, _, file_names in os.walk(folder, followlinks=True)
-        for file_name in file_names
-    )
-
-
 def verify_merged_dataset(merged_folder: Path, datasets: Sequence[SourceDataset]) -> None:
     """Check the merged dataset and write the size of each source. Raise OSError or ValueError with a sentence."""
     if problem := next(dataset.find_dataset_problems(merged_folder, "the merged dataset"), None):
@@ -260,7 +234,6 @@ def main() -> int:
     tempfile.tempdir = str(scratch / "tmp")  # LeRobot keeps whole videos there for a while
     os.environ["HF_DATASETS_CACHE"] = str(scratch / "tmp")
     try:
-        check_disk_space(datasets, cache, out_folder)
         merged_folder = make_merged_dataset(datasets, scratch, FileLinker((cache, scratch)))
         verify_merged_dataset(merged_folder, datasets)
         for path in sorted(merged_folder.iterdir()):

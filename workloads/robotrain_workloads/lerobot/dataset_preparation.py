@@ -8,7 +8,6 @@ datasets state are kept.
 import copy
 import hashlib
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +38,12 @@ DatasetFeatures = dict[str, dict[str, Any]]
 ENCODER_KEYS = {f"video.{name}" for name in ("g", "crf", "preset", "fast_decode", "extra_options", "video_backend")}
 """How a video was encoded: LeRobot merges videos that differ in these."""
 LEGACY_KEYS = {"video.is_depth_map": "is_depth_map"}
+EDITS = {
+    "presence": "remove_feature",
+    "video.codec": "reencode_videos",
+    "video.pix_fmt": "reencode_videos",
+}
+"""By what differs, the operation of LeRobot's that makes it agree."""
 MERGED_PATHS = {
     "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
     "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
@@ -68,24 +73,9 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
         yield make_bags_problem(job, source)
         return
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
-    nested_datasets = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
-    for finding in map(make_data_problem, problems):
-        if any(way.text == dataset.CONVERT_FLAG for way in finding.suggestions):
-            is_whole = str(folder) == source.uri  # a folder of this machine, not only what describes it
-            conversion_problems = dataset.find_dataset_problems(
-                folder, source.uri, convert=True, description_only=not is_whole
-            )
-            if faults := [make_data_problem(fault).title for fault in conversion_problems]:
-                yield f"{finding.title}; it cannot be converted: {'; '.join(faults)}"
-                continue
-        suggestion: Suggestion | str = (
-            f"--dataset-path {shlex.quote(str(nested_datasets[0]))}"
-            if nested_datasets and not finding.suggestions
-            else ""
-        )
-        if takes_bags and source.kind != "local_path":  # of which only what describes it is here
-            suggestion = Suggestion("--bags", "if it holds ROS 2 bags")
-        yield make_data_problem(finding, suggestion)
+    may_be_bags = takes_bags and source.kind != "local_path"  # of which only what describes it is here
+    for problem in problems:
+        yield make_data_problem(problem, Suggestion("--bags", "if it holds ROS 2 bags") if may_be_bags else "")
 
 
 def make_bags_problem(job: LerobotJob, source: JobSource) -> Problem:
@@ -192,13 +182,14 @@ def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Itera
         return
     (base_name, base_info), *other_datasets = sets
     for name, info in other_datasets:
-        differing_keys = [key for key in ("fps", "robot_type") if base_info.get(key) != info.get(key)]
-        yield from (
-            _describe_difference(key, base_name, base_info.get(key), name, info.get(key)) for key in differing_keys
-        )
-        yield from _compare_features(
-            base_name, normalize_features(base_info), name, normalize_features(info), with_remedies=not differing_keys
-        )
+        for subject, base_value, value in _list_facts(base_info, info):
+            if base_value != value:
+                edit = EDITS.get(subject.partition(" of ")[0], "")
+                yield make_data_problem(
+                    f"{subject}: {_shorten_value(base_value)} in {base_name}, and {_shorten_value(value)} in {name};"
+                    " LeRobot merges only datasets that agree",
+                    f"lerobot-edit-dataset --operation.type {edit}" if edit else "",
+                )
     for name, info in sets:
         for key, required_path in MERGED_PATHS.items():
             recorded_path = info.get(key)
@@ -209,56 +200,21 @@ def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Itera
                 yield f"{key} of {name} is {recorded_path}: LeRobot merges only datasets with {required_path}"
 
 
-def _describe_difference(
-    subject: str, base_name: str, base_value: Any, name: str, other_value: Any, remedy: str = ""
-) -> Problem:
-    difference = f"{_shorten_value(base_value)} in {base_name}, and {_shorten_value(other_value)} in {name}"
-    problem = f"{subject}: {difference}; LeRobot merges only datasets that agree"
-    return make_data_problem(problem, remedy)
-
-
-def _compare_features(
-    first: str, base: DatasetFeatures, name: str, other: DatasetFeatures, *, with_remedies: bool
-) -> Iterator[Problem | str]:
-    for feature in sorted(base.keys() ^ other.keys()):
-        dataset_with, dataset_without = (first, name) if feature in base else (name, first)
-        problem = (
-            f"{feature} is recorded in {dataset_with} but not in {dataset_without}; LeRobot merges only "
-            "datasets that agree"
-        )
-        edit = f"remove_feature --operation.feature_names \"['{feature}']\""
-        yield make_data_problem(problem, _make_edit_command(dataset_with, edit) if with_remedies else "")
-    for feature in base:
-        if feature in other:
-            yield from _compare_feature(feature, first, base[feature], name, other[feature])
-
-
-def _compare_feature(
-    feature: str, base_name: str, base: Mapping[str, Any], name: str, other_feature: Mapping[str, Any]
-) -> Iterator[Problem | str]:
-    if base.get("dtype") != other_feature.get("dtype"):
-        image_dataset = {"image": base_name, "video": name}.get(str(base.get("dtype")), "")
-        image_and_video = {base.get("dtype"), other_feature.get("dtype")} == {"image", "video"}
-        remedy = _make_edit_command(image_dataset, "convert_image_to_video") if image_and_video else ""
-        yield _describe_difference(
-            f"the type of {feature}", base_name, base.get("dtype"), name, other_feature.get("dtype"), remedy
-        )
-    for key in sorted((base.keys() | other_feature.keys()) - {"dtype", "info"}):
-        if base.get(key) != other_feature.get(key):
-            yield _describe_difference(f"{key} of {feature}", base_name, base.get(key), name, other_feature.get(key))
-    base_info = base.get("info") or {}
-    other_info = other_feature.get("info") or {}
-    for key in sorted((base_info.keys() & other_info.keys()) - ENCODER_KEYS):
-        if base_info[key] != other_info[key]:
-            is_encoding = key in ("video.codec", "video.pix_fmt")
-            remedy = _make_edit_command(name, "reencode_videos") if is_encoding else ""
-            yield _describe_difference(f"{key} of {feature}", base_name, base_info[key], name, other_info[key], remedy)
-
-
-def _make_edit_command(name: str, operation: str) -> str:
-    root = shlex.quote(name) if name.startswith("/") else "FOLDER"
-    copy_options = f"--root {root} --repo_id NAME --new_root NEW_FOLDER --new_repo_id NEW_NAME"
-    return f"lerobot-edit-dataset {copy_options} --operation.type {operation}"
+def _list_facts(base_info: Mapping[str, Any], other_info: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what two datasets must have in common, with the value of each."""
+    base, other = normalize_features(base_info), normalize_features(other_info)
+    for key in ("fps", "robot_type"):
+        yield key, base_info.get(key), other_info.get(key)
+    for name in sorted(base.keys() | other.keys()):
+        feature, other_feature = base.get(name), other.get(name)
+        if feature is None or other_feature is None:
+            yield f"presence of {name}", feature is not None, other_feature is not None
+            continue
+        for key in sorted((feature.keys() | other_feature.keys()) - {"info"}):
+            yield f"{key} of {name}", feature.get(key), other_feature.get(key)
+        video, other_video = feature.get("info") or {}, other_feature.get("info") or {}
+        for key in sorted((video.keys() & other_video.keys()) - ENCODER_KEYS):
+            yield f"{key} of {name}", video[key], other_video[key]
 
 
 def _shorten_value(value: Any) -> str:

@@ -41,7 +41,7 @@ def get_lerobot_home() -> Path:
     """Return the folder of LeRobot's cache, as LeRobot chooses it."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or os.path.join(cache, "huggingface")
-    return Path(os.path.expanduser(os.environ.get("HF_LEROBOT_HOME") or os.path.join(home, "lerobot"))).resolve()
+    return Path(os.environ.get("HF_LEROBOT_HOME") or os.path.join(home, "lerobot")).expanduser().resolve()
 
 
 def _find_dataset_folders(folder: Path, depth: int) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 TRUST_FLAG = "--trust-remote-code"
 TRUST_FORM = "OWNER/NAME@COMMIT"
-PAGE = re.compile(rf"(?:https?://[\w.:-]+/)?([\w.-]+/[\w.-]+)(?:(?:@|/\w+/)({COMMIT.pattern})(?!\w))?")
-"""A repository, or a page about it, perhaps at a commit."""
 
 
 def parse_trusted(text: object) -> dict[str, str]:
@@ -30,8 +27,6 @@ def parse_trusted(text: object) -> dict[str, str]:
         name, _, commit = part.strip().partition("@")
         if not name and not commit and text is None:
             continue
-        if "://" in part:
-            raise ValueError("An address of the Hub is not the name of a repository")
         if not REPOSITORY.fullmatch(name):
             raise ValueError(f"{part.strip() or 'an empty text'!r} is not a repository of the Hub at a commit")
         if not COMMIT.fullmatch(commit):
@@ -40,19 +35,6 @@ def parse_trusted(text: object) -> dict[str, str]:
         if trusted.setdefault(name, commit) != commit:
             raise ValueError(f"{name} is given at two commits")
     return trusted
-
-
-def correct_form(text: str) -> str:
-    """Return what a wrong value of `--trust-remote-code` probably means; its general form if nothing can be told.
-
-    Known are names of repositories, and addresses of their pages on the Hub.
-    """
-    corrected_forms = []
-    for part in filter(None, map(str.strip, text.split(","))):
-        match = PAGE.match(part)
-        name, commit = (match[1], match[2]) if match else ("", "")
-        corrected_forms.append(f"{name}@{commit or 'COMMIT'}" if REPOSITORY.fullmatch(name) else TRUST_FORM)
-    return ",".join(dict.fromkeys(corrected_forms)) or TRUST_FORM
 
 
 def find_trust_problems(

@@ -1,7 +1,6 @@
 """Rules for a resolved job that workloads around LeRobot share, on the submit side."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -94,34 +93,25 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     if not any(source.role == "backbone" for source in job.sources):
         return
     sources = [source for source in backbones.list_backbones(job.sources) if not source.implied]
-    files = [source.uri for source in filter(backbones.is_weights, job.sources) if source.kind == backbones.FOLDER_KIND]
-    if len(files) > 1:
-        backbone_flags = [f"--backbone-path {shlex.quote(redact(file))}" for file in files]
-        yield make_problem(
-            "sources-conflict.camera-weights",
-            suggest_choosing(*backbone_flags) if len({*files}) > 1 else Suggestion(backbone_flags[0], "once"),
-            given=", ".join(map(redact, files)),
-            count=len(files),
-        )
     repository_names = [backbones.get_repository_name(source) for source in sources]
     for source, name in zip(sources, repository_names, strict=True):
         flag = BACKBONE_FLAGS.get(source.kind, "--backbone-…")
         if not backbones.REPOSITORY.fullmatch(name):
             yield make_problem("backbone-unnamed", where=flag, given=source.uri, uri=redact(source.uri))
-    for name in dict.fromkeys(name for name in repository_names if repository_names.count(name) > 1):
-        same_named_sources = [
-            source for source, other_name in zip(sources, repository_names, strict=True) if other_name == name
-        ]
-        backbone_flags = [
-            f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}" for source in same_named_sources
-        ]
-        yield make_problem(
-            "sources-conflict.backbones",
-            suggest_choosing(*backbone_flags) if len({*backbone_flags}) > 1 else Suggestion(backbone_flags[0], "once"),
-            given=", ".join(redact(source.uri) for source in same_named_sources),
-            count=len(same_named_sources),
-            name=redact(name),
-        )
+    files = [source for source in filter(backbones.is_weights, job.sources) if source.kind == backbones.FOLDER_KIND]
+    groups = {"camera-weights": files}
+    for source, name in zip(sources, repository_names, strict=True):
+        groups.setdefault(name, []).append(source)
+    for name, group in groups.items():
+        flags = [f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}" for source in group]
+        if len(group) > 1:
+            yield make_problem(
+                "sources-conflict.camera-weights" if group is files else "sources-conflict.backbones",
+                suggest_choosing(*flags) if len({*flags}) > 1 else Suggestion(flags[0], "once"),
+                given=", ".join(redact(source.uri) for source in group),
+                count=len(group),
+                name=redact(name),
+            )
 
 
 def check_remote_code(job: "Job") -> Iterator[Problem]:
@@ -140,7 +130,7 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
             where=remote_code.TRUST_FLAG,
             given=trust_text,
             error=redact(str(error)),
-            corrected=remote_code.correct_form(trust_text),
+            form=remote_code.TRUST_FORM,
         )
         return
     if any(source.role in START_ROLES for source in job.sources):

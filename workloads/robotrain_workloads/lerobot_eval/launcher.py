@@ -135,7 +135,7 @@ def _run_replay(
     recording = replay.open_recording(loaded, root, request, episodes)
     samples = replay.measure_latency(loaded, recording, episodes)
     start_time = time.perf_counter()
-    replayed = replay.replay_episodes(loaded, recording, request, progress.add_episode, samples.seconds)
+    replayed = replay.replay_episodes(loaded, recording, request, progress.add_episode, samples)
     seconds = time.perf_counter() - start_time
     return ReplayResult(episodes=replayed, latency=replay.summarize_latency(samples), seconds=seconds)
 

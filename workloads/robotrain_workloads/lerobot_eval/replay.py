@@ -1,7 +1,5 @@
 """Replay of recorded episodes: comparison of actions with the recorded ones, and latency.
 
-Policies keep planned actions each in their own way, but none computes without a module of PyTorch.
-
 A video is opened and searched once for a stretch of frames instead of for each; threads decode the next stretch while
 the policy acts in this one. PyAV decodes: LeRobot shares a decoder of torchcodec between threads.
 """
@@ -12,7 +10,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -275,81 +272,37 @@ def _map_by_name(names: Sequence[str], numbers: Any) -> dict[str, float]:
     return dict(zip(names, map(float, numbers), strict=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencySamples:
-    """Measured latency."""
-
-    seconds: dict[int, list[float]] = field(default_factory=dict)
-    """Of each action, by episode."""
-    computed: list[float] = field(default_factory=list)
-    """Of the actions for which the network ran."""
-
-
-def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequence[int]) -> LatencySamples:
-    """Measure frames of the first episodes while there is time; at least the first frame."""
+def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequence[int]) -> dict[int, list[float]]:
+    """Return the seconds of single actions by episode: of the first ones while there is time, at least of one frame."""
     print("measuring the latency of the policy", flush=True)
     start_time = time.perf_counter()
     with closing(_time_actions(loaded, recording, episodes[0])) as warm_up:
         for _ in islice(warm_up, WARM_UP):
             if time.perf_counter() > start_time + MOST_SECONDS / 2:
                 break
-    samples = LatencySamples()
+    seconds_by_episode = dict[int, list[float]]()
     remaining, deadline = MOST_FRAMES, start_time + MOST_SECONDS
     for episode in episodes:
         with closing(_time_actions(loaded, recording, episode)) as timed_actions:
-            for seconds, is_computed in islice(timed_actions, remaining):
-                samples.seconds.setdefault(episode, []).append(seconds)
-                if is_computed:
-                    samples.computed.append(seconds)
+            for seconds in islice(timed_actions, remaining):
+                seconds_by_episode.setdefault(episode, []).append(seconds)
                 if time.perf_counter() > deadline:
-                    return samples
-        remaining -= len(samples.seconds.get(episode, ()))
-    return samples
+                    return seconds_by_episode
+        remaining -= len(seconds_by_episode.get(episode, ()))
+    return seconds_by_episode
 
 
-def _time_actions(loaded: LoadedPolicy, recording: Recording, episode: int) -> Generator[tuple[float, bool]]:
-    """Yield the seconds of each action, and whether the network ran. Nothing is decoded meanwhile.
-
-    The hook that sees whether any module of PyTorch runs is called once an action: the rest costs nothing.
-    """
-    modules: Any = importlib.import_module("torch.nn.modules.module")
-    calls: list[object] = []
-
-    def mark_call(module: object, inputs: object) -> None:
-        calls.append(module)
-        hook.remove()
-
+def _time_actions(loaded: LoadedPolicy, recording: Recording, episode: int) -> Generator[float]:
+    """Yield the seconds of each action. Nothing is decoded meanwhile."""
     loaded.policy.reset()
     for frame in recording.read_frames([episode], ahead=0):
-        calls.clear()
-        hook = modules.register_module_forward_pre_hook(mark_call)
         start_time = time.perf_counter()
         loaded.act(frame.observation)
-        seconds = time.perf_counter() - start_time
-        hook.remove()
-        yield seconds, bool(calls)
+        yield time.perf_counter() - start_time
 
 
-def summarize_latency(latency_samples: LatencySamples) -> LatencySummary:
+def summarize_latency(seconds_by_episode: Mapping[int, Sequence[float]]) -> LatencySummary:
     """Return the latency over all measured frames."""
-    all_latencies = [
-        1000 * seconds_per_action for seconds in latency_samples.seconds.values() for seconds_per_action in seconds
-    ]
-    computed_latencies = sorted(1000 * seconds_per_action for seconds_per_action in latency_samples.computed) or sorted(
-        all_latencies
-    )
-    return LatencySummary(
-        frames=len(computed_latencies),
-        mean=fmean(computed_latencies),
-        p50=_compute_percentile(computed_latencies, 50),
-        p95=_compute_percentile(computed_latencies, 95),
-        p99=_compute_percentile(computed_latencies, 99),
-        max=computed_latencies[-1],
-        actions=len(all_latencies),
-        action=fmean(all_latencies),
-    )
-
-
-def _compute_percentile(ordered_values: Sequence[float], percent: int) -> float:
-    """Return the smallest value that at least `percent` per cent do not exceed."""
-    return ordered_values[max(0, -(-len(ordered_values) * percent // 100) - 1)]
+    latencies = sorted(1000 * action for seconds in seconds_by_episode.values() for action in seconds)
+    p50, p95, p99 = (latencies[-(-len(latencies) * percent // 100) - 1] for percent in (50, 95, 99))
+    return LatencySummary(frames=len(latencies), mean=fmean(latencies), p50=p50, p95=p95, p99=p99, max=latencies[-1])

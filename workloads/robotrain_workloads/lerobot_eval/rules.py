@@ -63,22 +63,11 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
     if step_selection is None:
         return
     source = find_start_source(job.sources)
-    if source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri):
-        parent = re.sub(r"/[0-9]+/?(pretrained_model/?)?$", "", source.uri)
+    is_one = source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri)
+    if source is not None and (is_one or source.kind == HUB_KIND):
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
         shown_uri = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_problem(
-            "checkpoints-not-scored.one-checkpoint",
-            *ways,
-            given=shown_uri,
-            flag=flag,
-            which=step_selection,
-            parent=redact(parent),
-        )
-    elif source is not None and source.kind == HUB_KIND:
-        ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
-        shown_uri = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_problem("checkpoints-not-scored.repository", *ways, given=shown_uri, flag=flag, which=step_selection)
+        yield make_problem("checkpoints-not-scored.one", *ways, given=shown_uri, flag=flag, which=step_selection)
     elif source is None and job["builtin_policy"]:
         yield make_problem("checkpoints-not-scored.builtin", suggest_leaving_out(flag), flag=flag)
     elif job["env"] is None:

@@ -119,25 +119,15 @@ def _find_unknown_tasks(env: str, env_tasks: str, catalog: simulation.TaskCatalo
     task_summary = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups_text = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
     for name in (name for name in task_names if name not in catalog.names):
-        prefix = f"{TASKS_FLAG} "
-        same_root_tasks = [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
-        version_ways = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same_root_tasks)
         yield make_problem(
             "value-invalid.unknown-task",
-            *version_ways or suggest_name(name, catalog.names, prefix=prefix) or (example,),
+            *suggest_name(name, catalog.names, prefix=f"{TASKS_FLAG} ") or (example,),
             given=shown_value,
             env=env,
             name=redact(name, max_length=LONGEST_VALUE),
             listed=task_summary,
             groups=groups_text,
         )
-
-
-def _get_root(task: str) -> str:
-    """Return the name of a task without its version, and without the environment that LeRobot's own default has."""
-    name = task.removeprefix("metaworld-")
-    root, version, _ = name.rpartition("-v")
-    return root if version else name
 
 
 def _check_steps(job: "Job", env: str) -> Iterator[Problem]:

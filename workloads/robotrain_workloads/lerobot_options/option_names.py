@@ -1,6 +1,5 @@
 """Check the names, choices and kinds of options after `--` against LeRobot's, before anything is submitted."""
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,11 +7,9 @@ from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.problem import Problem
-from robotrain_runtime.contract.redaction import MAX_LENGTH
 
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
 from robotrain_workloads.lerobot.options import split_options
-from robotrain_workloads.lerobot.options import split_options as split_arguments
 from robotrain_workloads.lerobot.options_list import PLUGINS, OptionList, list_scalars, load_options
 from robotrain_workloads.lerobot.versions import POLICIES, LeRobotVersion
 from robotrain_workloads.option_kinds import describe_kinds, make_option_problem
@@ -138,7 +135,7 @@ def separate_unchecked(
     common_names = option_names if is_known else set.intersection(*(set(options) for options in types))
     compared_options: list[str] = []
     unchecked_options: list[str] = []
-    for name, value in split_arguments(arguments):
+    for name, value in split_options(arguments):
         part = name.removeprefix(POLICY_PREFIX)
         if name.startswith(POLICY_PREFIX) and part not in common_names:
             unchecked_options.append(f"--{name}")
@@ -151,17 +148,4 @@ def separate_unchecked(
 def warn_of_unchecked(option_names: Sequence[str]) -> Iterator[Problem]:
     """Yield a warning of options that nobody has checked."""
     if option_names:
-        names_text = _list_names([redact(name) for name in option_names])
-        title = (
-            f"{names_text} {'was' if len(option_names) == 1 else 'were'} not checked: only the package of the "
-            "policy knows"
-        )
-        yield make_problem("options-unchecked", title=title)
-
-
-def _list_names(names: Sequence[str]) -> str:
-    """Return names for a title, which is cut at the same length as any text of a user; at least the first."""
-    lengths = itertools.accumulate(len(name) + len(", ") for name in names)
-    shown_count = max(1, sum(length <= MAX_LENGTH for length in lengths))
-    omitted_count = len(names) - shown_count
-    return ", ".join(names[:shown_count]) + (f" and {omitted_count} more" if omitted_count else "")
+        yield make_problem("options-unchecked", options=redact(", ".join(option_names)))

@@ -284,8 +284,7 @@ def _make_launcher_words(job: LerobotJob) -> Iterator[str]:
     if _count_ranks(job.document) == 1:
         yield from ("-m", LAUNCHER)
     else:
-        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={job.parameters['num_gpus']}")
-        yield from (f"--mixed-precision={job.parameters['mixed_precision'] or FULL_PRECISION}", "--")
+        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={job.parameters['num_gpus']}", "--")
 
 
 def make_request(job: LerobotJob, *, loads_alone: bool = False) -> TrainingRequest:

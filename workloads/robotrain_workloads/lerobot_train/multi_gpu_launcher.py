@@ -1,15 +1,11 @@
-"""Several processes that train together, one a GPU, with one response to a stop or a failure.
+"""Several processes that train together, one a GPU, which torchrun starts, with one response to a stop or a failure.
 
-`accelerate launch` starts those of one machine, torchrun those of a node of several: there the former would silently
-start a training on each.
-
-`python -m robotrain_workloads.lerobot_train.multi_gpu_launcher --count 2 --mixed-precision no -- LAUNCHER OPTIONS`
+`python -m robotrain_workloads.lerobot_train.multi_gpu_launcher --count 2 -- LAUNCHER OPTIONS`
 """
 
 import argparse
 import contextlib
 import importlib
-import json
 import os
 import signal
 import socket
@@ -28,7 +24,6 @@ from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import STOPPED_STATUS, is_alive, signal_group
 
 from robotrain_workloads.exit_status import exit_with_status
-from robotrain_workloads.lerobot import device
 from robotrain_workloads.lerobot_training import process_group
 from robotrain_workloads.lerobot_training.process_group import ProcessAgreement
 from robotrain_workloads.nodes import node_group
@@ -36,7 +31,6 @@ from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL, JobNodes
 from robotrain_workloads.nodes.starter import LINGER_SECONDS, POLL_SECONDS
 
 LAUNCHER = f"{__package__}.launcher"
-ACCELERATE_SETTINGS = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU", "num_machines": 1}
 TORCH_SIGNALS = "SIGHUP,SIGQUIT"  # SIGTERM is ours
 ANSWER_SECONDS = 60.0
 """How long what listens at the port of the nodes may take to answer as a store of PyTorch."""
@@ -47,7 +41,6 @@ def main(arguments: Sequence[str]) -> None:
     separator = arguments.index("--")
     parser = argparse.ArgumentParser(prog="processes")
     parser.add_argument("--count", type=int, required=True)
-    parser.add_argument("--mixed-precision", required=True)
     options = parser.parse_args(arguments[:separator])
     launcher = arguments[separator + 1 :]
     nodes = node_group.read_group()
@@ -62,17 +55,9 @@ def main(arguments: Sequence[str]) -> None:
         failures: Mapping[int, Any] = {}
         memory_kills, error_text = failure.count_oom_kills(), ""
         try:
-            if nodes:
-                os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(options.count))
-                failures, error_text = _launch_node(nodes, options.count, launcher, folder)
-            else:
-                config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
-                config.write_text(json.dumps(ACCELERATE_SETTINGS))
-                command = make_accelerate_options(
-                    options.count, options.mixed_precision, device.count_threads(options.count), config
-                )
-                print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
-                failures = _launch_processes(command, launcher, folder)
+            spare_cores = 0 if nodes else 1
+            os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(options.count, spare_cores))
+            failures, error_text = _launch_node(nodes or node_group.make_alone(), options.count, launcher, folder)
         except SystemExit:
             if not stop_handler.stopped_at:
                 raise
@@ -93,21 +78,6 @@ def main(arguments: Sequence[str]) -> None:
     elif error_text:
         print(error_text.rstrip("\n"), flush=True)
     exit_with_status(status)
-
-
-def make_accelerate_options(count: int, mixed_precision: str, threads: int, config: Path) -> list[str]:
-    """Return the options of `accelerate launch`. The port is a free one, so that runs do not collide."""
-    return [
-        "--multi_gpu",
-        f"--num_processes={count}",
-        "--num_machines=1",
-        f"--mixed_precision={mixed_precision}",
-        "--dynamo_backend=no",
-        "--gpu_ids=all",
-        "--main_process_port=0",
-        f"--num_cpu_threads_per_process={threads}",
-        f"--config_file={config}",
-    ]
 
 
 class LaunchStopHandler:
@@ -228,14 +198,6 @@ def _catch_failures(launch: Callable[[], object]) -> Mapping[int, Any]:
             signal_group(rank_failure.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
         return dict(error.failures)
     return {}
-
-
-def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: str) -> Mapping[int, Any]:
-    launch: Any = importlib.import_module("accelerate.commands.launch")
-    arguments = launch.launch_command_parser().parse_args([*command, "-m", LAUNCHER])
-    arguments.training_script_args = list(launcher)
-    arguments.signals_to_handle, arguments.log_dir = TORCH_SIGNALS, folder  # options of torchrun
-    return _catch_failures(lambda: launch.launch_command(arguments))
 
 
 def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, count: int) -> tuple[int, str]:

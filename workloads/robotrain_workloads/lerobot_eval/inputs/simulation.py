@@ -1,5 +1,6 @@
 """Simulated environments: observations, actions, and start states of their episodes. Standard library only."""
 
+import cmath
 import dataclasses
 import hashlib
 import json
@@ -32,6 +33,7 @@ DECIDING_OPTIONS = ("--env.obs_type=", "--env.camera_name=", "--env.camera_name_
 """With these options the user decides what the environment shows."""
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
 SIZE_OPTIONS = ("observation_height", "observation_width")
+PICTURE_DIMENSIONS = ("channels", "height", "width")
 OBSERVATION_OPTIONS = ("obs_type", *SIZE_OPTIONS)
 EASY_STARTS = "easy"
 WORLD_SIZE = 512.0
@@ -43,8 +45,7 @@ STATE_FORM = "[agent_x, agent_y, block_x, block_y, block_angle]"
 StartRange = tuple[float, float]
 LONGEST_STARTS_TEXT = 60
 GOAL, GOAL_ANGLE = (256.0, 256.0), math.pi / 4
-QUARTER_TURN = math.pi / 2
-Position = tuple[float, float]
+TRIED_TURNS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +171,7 @@ def find_environment_problems(
     for index, name in enumerate(SIZE_OPTIONS, start=1):
         size_text = get_option_value(options, f"--env.{name}") or ""
         shape[index] = int(size_text) if size_text.isdecimal() else shape[index]
-    features |= {
-        name: {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
-        for name in environment.cameras
-    }
+    features |= {name: {"dtype": "image", "shape": shape, "names": PICTURE_DIMENSIONS} for name in environment.cameras}
     origin = FeatureOrigin(env, "show")
     problems = find_feature_mismatches(settings, {"features": features}, renames, model, origin, is_trained=False)
     way = _find_size_way(inputs, environment)
@@ -303,10 +301,10 @@ def _parse_ranges(ranges_by_name: dict[str, Any]) -> StartRanges:
             raise ValueError(f"the range {name!r} must be two numbers, the lower one first")
         parsed_ranges[name] = (float(bounds[0]), float(bounds[1]))
     ranges = StartRanges(**parsed_ranges)
-    farthest_position = _find_farthest_position(ranges)
-    if not all(0 <= coordinate <= WORLD_SIZE for coordinate in farthest_position):
-        position = ", ".join(f"{coordinate:.0f}" for coordinate in farthest_position)
-        raise ValueError(f"the ranges reach [{position}], but positions lie between 0 and {WORLD_SIZE:g}")
+    position = _find_farthest_position(ranges)
+    if not (0 <= position.real <= WORLD_SIZE and 0 <= position.imag <= WORLD_SIZE):
+        reached = f"[{position.real:.0f}, {position.imag:.0f}]"
+        raise ValueError(f"the ranges reach {reached}, but positions lie between 0 and {WORLD_SIZE:g}")
     return ranges
 
 
@@ -327,26 +325,18 @@ def summarize_starts(starts: str) -> str:
     return f"{summary} (sha256:{hashlib.sha256(starts_text.encode()).hexdigest()[:16]})"
 
 
-def _find_farthest_position(ranges: StartRanges) -> Position:
-    """Return the position of block or agent that lies farthest from the world's center."""
-    cos, sin, center = math.cos(GOAL_ANGLE), math.sin(GOAL_ANGLE), WORLD_SIZE / 2
-    blocks = [
-        (GOAL[0] + sin * distance + cos * lateral, GOAL[1] - cos * distance + sin * lateral)
-        for distance, lateral in product(ranges.distance, ranges.lateral)
-    ]
+def _find_farthest_position(ranges: StartRanges) -> complex:
+    """Return the position of block or agent that lies farthest from the world's center, as `x + y * 1j`."""
     first_turn, last_turn = ranges.turn
-    offsets: list[Position] = []
-    """Of the agent from the block: at the corners, and where a turn moves a corner farthest to a side."""
-    for x, y in product(ranges.agent_across, ranges.agent_behind):
-        length = math.hypot(x, y)
-        angle = math.atan2(-y, x) + GOAL_ANGLE
-        first_angle = angle + first_turn
-        last_angle = angle + min(last_turn, first_turn + 4 * QUARTER_TURN)
-        quarters = range(math.ceil(first_angle / QUARTER_TURN), math.floor(last_angle / QUARTER_TURN) + 1)
-        for agent_angle in (first_angle, last_angle, *(number * QUARTER_TURN for number in quarters)):
-            offsets.append((length * math.cos(agent_angle), length * math.sin(agent_angle)))
-    agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, offsets)]
-    return max([*blocks, *agents], key=lambda position: max(abs(coordinate - center) for coordinate in position))
+    turns = [first_turn + (last_turn - first_turn) * number / TRIED_TURNS for number in range(TRIED_TURNS + 1)]
+    positions = list[complex]()
+    for distance, lateral in product(ranges.distance, ranges.lateral):
+        block = complex(*GOAL) + cmath.rect(1, GOAL_ANGLE) * complex(lateral, -distance)
+        positions.append(block)
+        for turn, across, behind in product(turns, ranges.agent_across, ranges.agent_behind):
+            positions.append(block + cmath.rect(1, GOAL_ANGLE + turn) * complex(across, -behind))
+    center = complex(WORLD_SIZE / 2, WORLD_SIZE / 2)
+    return max(positions, key=lambda position: max(abs((position - center).real), abs((position - center).imag)))
 
 
 class TaskCatalog(NamedTuple):
@@ -379,18 +369,9 @@ def split_names(names_text: str) -> list[str]:
 
 
 def select_tasks(names_text: str, catalog: TaskCatalog) -> list[str]:
-    """Return the named tasks in the order given, each once. Raise ValueError for a name that is none."""
-    return list(dict.fromkeys(_expand(split_names(names_text), catalog)))
-
-
-def _expand(names: Sequence[str], catalog: TaskCatalog) -> Iterator[str]:
-    for name in names:
-        if name in catalog.groups:
-            yield from catalog.groups[name]
-        elif name in catalog.tasks:
-            yield name
-        else:
-            raise ValueError(name)
+    """Return the named tasks in the order given, each once. Raise KeyError for a name that is none."""
+    members = {**{task: [task] for task in catalog.tasks}, **catalog.groups}
+    return list(dict.fromkeys(task for name in split_names(names_text) for task in members[name]))
 
 
 def make_task_options(task: str) -> list[str]:

@@ -52,22 +52,14 @@ class ReplayEpisode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySummary:
-    """Milliseconds from an observation to its action.
-
-    A policy that plans several actions runs its network for the first of them: the others follow at once, and do not
-    show how long a robot waits for a plan.
-    """
+    """Milliseconds from an observation to its action: short where a policy has planned it before."""
 
     frames: int
-    """Frames for which the network ran; mean, percentiles and max are of these."""
     mean: float
     p50: float
     p95: float
     p99: float
     max: float
-    actions: int
-    action: float
-    """Mean over all `actions`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +89,7 @@ class ReplayResult:
     def aggregates(self) -> dict[str, float]:
         """The four metrics of the contract, over all episodes."""
         errors = {"mse": self.mean("mse"), "mae": self.mean("mae")}
-        return {**errors, "avg_inference_ms": self.latency.action, "throughput_hz": 1000 / self.latency.action}
+        return {**errors, "avg_inference_ms": self.latency.mean, "throughput_hz": 1000 / self.latency.mean}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

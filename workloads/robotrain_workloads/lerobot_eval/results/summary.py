@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from robotrain_runtime.contract.event import Scored
@@ -17,7 +18,6 @@ from robotrain_workloads.lerobot_eval.inputs.held_out import ALL, BUILTIN_SOURCE
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
 
 EPISODE_FIELDS = ("steps", "mse", "mae", "max_error", "avg_inference_ms", "throughput_hz")
-LATENCY_FIELDS = ("frames", "mean", "p50", "p95", "p99", "max")
 AGGREGATES = ("mse", "mae", "avg_inference_ms", "throughput_hz")
 MOST_NAMED_TASKS = 3
 """More tasks are counted in the conditions, with a digest of their names."""
@@ -74,7 +74,7 @@ def make_summary(result: EvaluationResult) -> dict[str, Any]:
 def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
     """Return the replay's part; `per_episode` of the contract is always a list."""
     if replayed is None:
-        return {"frames_evaluated": None, "per_joint": None, "latency_ms": None, "action_ms": None, "per_episode": []}
+        return {"frames_evaluated": None, "per_joint": None, "latency_ms": None, "per_episode": []}
     return {
         "frames_evaluated": replayed.frames,
         "frame_mse": replayed.mean_of_frames("mse"),
@@ -89,8 +89,7 @@ def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
             }
             for name in replayed.episodes[0].each_mae
         ],
-        "latency_ms": {name: getattr(replayed.latency, name) for name in LATENCY_FIELDS},
-        "action_ms": {"frames": replayed.latency.actions, "mean": replayed.latency.action},
+        "latency_ms": asdict(replayed.latency),
         "per_episode": [
             {
                 "episode": episode.episode,
@@ -198,7 +197,7 @@ def compute_scores(result: EvaluationResult) -> dict[str, float]:
             "replay/latency_p50_ms": replayed.latency.p50,
             "replay/latency_p95_ms": replayed.latency.p95,
             "replay/latency_p99_ms": replayed.latency.p99,
-            "replay/throughput_hz": 1000 / replayed.latency.action,
+            "replay/throughput_hz": 1000 / replayed.latency.mean,
             "replay/episodes": float(len(replayed.episodes)),
         }
     if rolled := result.rolled:

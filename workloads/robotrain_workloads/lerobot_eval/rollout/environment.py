@@ -23,17 +23,11 @@ from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot.policy_features import (
-    EMPTY_CAMERA,
-    UNKNOWN_TYPE,
-    get_policy_inputs,
-    pads_feature,
-    scales_pictures,
-)
-from robotrain_workloads.lerobot.versions import ModelType
+from robotrain_workloads.lerobot.policy_features import UNKNOWN_TYPE, FeatureOrigin, find_feature_mismatches
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.inputs.simulation import (
+    PICTURE_DIMENSIONS,
     SIMULATED_ENVIRONMENTS,
     SIZE_OPTIONS,
     make_task_options,
@@ -180,34 +174,18 @@ def is_image(name: str) -> bool:
 
 def require_matching_features(env: str, loaded: LoadedPolicy, available_shapes: Shapes) -> None:
     """Raise SystemExit with a sentence about all mismatches."""
-    config = loaded.policy.config
     kind = versions.get_installed_version().policies.get(loaded.kind, UNKNOWN_TYPE)
-    inputs = get_feature_shapes(config.input_features)
-    outputs = get_feature_shapes(config.output_features)
+    settings = loaded.settings
     if loaded.folder:
-        trained_inputs = get_policy_inputs(compatibility.correct_sizes(loaded.settings, loaded.folder, kind))
-        inputs = {name: tuple(trained_inputs.get(name, shape)) for name, shape in inputs.items()}
-    read_features = {name: shape for name, shape in inputs.items() if not name.startswith(EMPTY_CAMERA)}
-    problems = [f"it reads {name}, which {env} does not show" for name in read_features if name not in available_shapes]
-    problems += [
-        f"its {name} has the shape {list(shape)}, but that of {env} has {list(available_shapes[name])}"
-        for name, shape in {**read_features, **outputs}.items()
-        if name in available_shapes
-        and shape != available_shapes[name]
-        and not _takes(name, shape, available_shapes[name], kind, loaded)
-    ]
+        settings = compatibility.correct_sizes(settings, loaded.folder, kind)
+    features = {
+        name: {"dtype": "image" if is_image(name) else "float32", "shape": shape, "names": PICTURE_DIMENSIONS}
+        for name, shape in available_shapes.items()
+    }
+    origin = FeatureOrigin(env, "show")
+    problems = [*find_feature_mismatches(settings, {"features": features}, {}, kind, origin, is_trained=False)]
     if problems:
-        shown_names = ", ".join(sorted(set(available_shapes) - {ACTION}))
-        raise WorkFailed(f"the policy does not match --env {env}: {'; '.join(problems)} (it shows {shown_names})")
-
-
-def _takes(
-    name: str, policy_shape: tuple[int, ...], shape: tuple[int, ...], kind: ModelType, loaded: LoadedPolicy
-) -> bool:
-    """Return whether a policy brings an observation of another shape to its own."""
-    if is_image(name):
-        return scales_pictures(kind, loaded.settings)
-    return name != ACTION and pads_feature(name, kind, loaded.settings, sum(shape), sum(policy_shape))
+        raise WorkFailed(f"the policy does not match --env {env}: {'; '.join(problems)}")
 
 
 def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
