@@ -61,7 +61,7 @@ def test_policy_that_does_not_pass_fails_the_run(evaluate):
 def test_program_without_results_has_failed(evaluate):
     answer, run = evaluate(FILE, file="scores.json")
     assert answer.exit_code == 5
-    assert "results.json is not in {outputs} ({outputs} has scores.json)" in answer.stderr + answer.stdout
+    assert "results.json is not in {outputs}" in answer.stderr + answer.stdout
     assert run.evaluated() is None
 
 
@@ -72,14 +72,12 @@ MALFORMED = [
     '{"scores": {}}',
     '{"scores": {"a": "1"}}',
     '{"scores": {"a": true}}',
-    '{"scores": {"a": {"value": 1, "best": 2}}}',
     '{"scores": {"a": {"value": 1, "better": "up"}}}',
     '{"scores": {"a": {"value": 1, "unit": 3}}}',
     '{"scores": {"a": NaN}}',
     '{"scores": {"a\\n": 1}}',
     '{"scores": {"a": 1}, "episodes": -1}',
     '{"scores": {"a": 1}, "passed": "yes"}',
-    '{"scores": {"a": 1}, "success": 1}',
     "[" * 100_000,
     b"\xff",
     f'{{"scores": {{"a": {"9" * 5000}}}}}',

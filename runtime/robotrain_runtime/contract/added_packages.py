@@ -70,6 +70,12 @@ def find_other_line(lock: str) -> str:
     return ""
 
 
+def estimate_gib(lock: str) -> float:
+    """Return the disk space, in GiB, of the packages of a lock whose first line says how large its wheels are."""
+    size = SIZE.search(lock)
+    return int(size[1]) * UNPACKED / 1024**3 if size else 0.0
+
+
 def add_packages(environment: PythonEnvironment, document: JobDocument) -> PythonEnvironment:
     """Return an environment with the packages that a job adds to it; its lock is written into the cache.
 
@@ -83,11 +89,10 @@ def add_packages(environment: PythonEnvironment, document: JobDocument) -> Pytho
     folder = Path(document.placement.cache, FOLDER, digest).absolute()
     if not (folder / LOCK_FILE).is_file():
         _write_lock(folder, lock, document.program_lock, document.program_files)
-    size = SIZE.search(document.program_lock)
     return dataclasses.replace(
         environment,
         lock=folder / LOCK_FILE,
-        gib=round(environment.gib + (int(size[1]) * UNPACKED / 1024**3 if size else 0), 1),
+        gib=round(environment.gib + estimate_gib(document.program_lock), 1),
         required_packages={**environment.required_packages, **list_packages(document.program_lock)},
     )
 

@@ -61,13 +61,12 @@ def find_inputs(folder: Path) -> Iterator[FoundInput]:
     """Yield the folder itself as the code, if it has a program, with the command of the one that it is about."""
     from robotrain_workloads.command import script_facts
 
-    programs = sorted(path.name for path in folder.glob("*.py"))
     if script := script_facts.find_script(folder):
         arguments, needs = script_facts.find_needs(folder, script)
         parameters = {name: value for name, (value, _) in needs.items()}
         yield FoundInput("code", "local_path", ".", f"has {script}", parameters, ("python", script, *arguments))
-    elif programs:
-        yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
+    elif programs := sorted(path.name for path in folder.glob("*.py")):
+        yield FoundInput("code", "local_path", ".", f"has {programs[0]}")
 
 
 def find_needs(folder: Path, path: str, words: Sequence[str], set_values: Mapping[str, str]) -> ProgramNeeds:
