@@ -59,19 +59,6 @@ def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, su
     assert {"1000", "3", "7", "32", "other"} <= set(page.texts)
 
 
-def test_the_run_with_the_lowest_validation_loss_is_named(robotrain, submit_training, pusht, tmp_path):
-    other = make_other_data(pusht, tmp_path / "other")
-    submit_training("--name", "pick-v1", **{"val/loss": 0.5})
-    submit_training("--name", "pick-v2", "--seed", 3, **{"val/loss": 0.25})
-    submit_training("--name", "pick-v3", dataset=other, **{"val/loss": 0.25})
-    sentences = read_page(robotrain, "pick-v1", "pick-v2").sentences
-    assert "Lowest validation loss: 0.25 by pick-v2 at step 10, then 0.5 by pick-v1." in sentences
-    assert "differ in their" not in sentences
-    sentences = read_page(robotrain, "pick-v2", "pick-v3").sentences
-    assert "The lowest validation loss of all is the same: 0.25." in sentences
-    assert "differ in their dataset" in sentences
-
-
 def test_losses_of_different_names_have_a_column_and_a_chart_each(robotrain, scripted):
     for name, metric in (("command-1", "loss"), ("command-2", "train/loss")):
         scripted.run(name, *(Metrics(values={metric: 0.5 / step}, step=step) for step in (1, 2, 4)))
@@ -79,17 +66,6 @@ def test_losses_of_different_names_have_a_column_and_a_chart_each(robotrain, scr
     head = page.texts[page.texts.index("run") : page.texts.index("train/loss") + 1]
     assert "loss" in head
     assert {"Loss", "train/loss"} <= set(page.texts), "the titles of the charts"
-    assert "Lowest" not in page.sentences
-    assert "name their losses differently (loss, train/loss)" in page.sentences
-
-
-def test_a_score_is_no_lowest_loss(robotrain, scripted):
-    for name, error in (("eval-1", 0.5), ("eval-2", 0.25)):
-        score = {"replay/mse": error}
-        scripted.run(name, Metrics(values=score, step=1), Evaluated(episodes=4, scores=score, results="/x"))
-    page = read_page(robotrain, "eval-1", "eval-2")
-    assert "0.25" in page.text
-    assert "Lowest" not in page.sentences
 
 
 def test_runs_of_one_name_are_told_apart_by_their_ids(robotrain, submit_training):

@@ -258,16 +258,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the pieces of the usage line, with what stands after `--`."""
-        pieces = super().collect_usage_pieces(ctx)
-        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
-        if workload is None:
-            return pieces
-        if self.choice.origins[0].layer == ARGUMENT_LAYER and not self.choice.file:
-            named_word = self.choice.program or workload.name
-            pieces = [named_word if piece == WORDS_METAVAR else piece for piece in pieces]
-            if workload.own_command and not self.choice.program:
-                return [*pieces, "--", "PROGRAM", "ARGS..."]
-        return [*pieces, "[-- ARGS]"] if workload.program else pieces
+        return [*super().collect_usage_pieces(ctx), "[-- ARGS]"]
 
     def choose_help(self, choice: Choice, plugins: Plugins) -> str:
         """Return the text of its help for a choice: with what a workload does that was named, and its jobs."""

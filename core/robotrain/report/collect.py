@@ -36,8 +36,8 @@ MAX_RELATED = 20
 URI_SEPARATORS = re.compile(r"[/:@]+")
 POLICY_ROLE = "policy"
 CHECKPOINT_STEP = re.compile(r"/checkpoints/0*(\d+)(?=/|$)")
-TRAINING_RUN_TAG, POLICY_DIGEST_TAG = "policy_run", "model_sha256"
-"""The tags of an evaluation with the run that trained its policy, and the policy's digest."""
+TRAINING_RUN_TAG = "policy_run"
+"""The tag of an evaluation with the run that trained its policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,6 @@ class RelatedRun:
     evaluated: Evaluated | None = None
     metrics: Sequence[Metric] = ()
     """The metrics that its workload declares."""
-    training_run: str = ""
-    """The run that trained the policy, if its log contains it."""
-    policy_digest: str = ""
     name: str = ""
 
 
@@ -116,27 +113,17 @@ def find_evaluations(
     run_names = {record.run, str((progress.tracking or {}).get("run_id") or "")} - {""}
     if progress.evaluated or not (output_places or progress.checkpoint):
         return ()
-    other_runs = [name for name in records.iterate_newest_runs() if name != record.run]
-    policies = {
-        name: [source for source in stored_job.read_stored_sources(name) if source.role == POLICY_ROLE]
-        for name in other_runs
-    }
-    direct_runs = [
-        name for name in other_runs if any(_is_policy_of(source, output_places, run_names) for source in policies[name])
-    ]
-    related_runs = [_query_run(name, plugins) for name in direct_runs[:MAX_RELATED]]
-    digests = {queried_run.policy_digest for queried_run in related_runs} - {""}
-    indirect_runs = [name for name in other_runs if policies[name] and name not in direct_runs[:MAX_RELATED]]
-    for name in indirect_runs[:MAX_RELATED]:  # their policy may be a copy, for example from a registry
-        queried_run = _query_run(name, plugins)
-        if queried_run.training_run in run_names or queried_run.policy_digest in digests:
-            related_runs.append(queried_run)
-    return tuple(
-        sorted(
-            (related_run for related_run in related_runs if related_run.evaluated),
-            key=lambda related_run: other_runs.index(related_run.run),
+    evaluating_runs = [
+        name
+        for name in records.iterate_newest_runs()
+        if name != record.run
+        and any(
+            source.role == POLICY_ROLE and _is_policy_of(source, output_places, run_names)
+            for source in stored_job.read_stored_sources(name)
         )
-    )
+    ]
+    related_runs = (_query_run(name, plugins) for name in evaluating_runs[:MAX_RELATED])
+    return tuple(related_run for related_run in related_runs if related_run.evaluated)
 
 
 def find_training_run(sources: Sequence[JobSource], tags: Mapping[str, str]) -> str:
@@ -187,8 +174,7 @@ def _query_run(run: str, plugins: Plugins) -> RelatedRun:
         progress, _ = run_log.read_run_log(record, platform)
     except (Rejected, OSError):
         return RelatedRun(run)
-    training_run, digest = (progress.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
-    return RelatedRun(run, state, progress.evaluated, record.metrics, training_run, digest, record.name)
+    return RelatedRun(run, state, progress.evaluated, record.metrics, record.name)
 
 
 LAST_LINES = 40

@@ -211,7 +211,6 @@ def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 
 MAX_DOWNLOAD_BYTES = 1_000_000_000
 """The maximal size of results that are downloaded for a page."""
-POLICY_NUMBERS = ("episodes", "trials", "success_rate", "score")
 COMPARISON_FILE = "comparison.json"
 """The file beside the results of a run that compared policies."""
 
@@ -287,28 +286,9 @@ def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
     path = resolve_inside(folder, COMPARISON_FILE)
     with contextlib.suppress(OSError, ValueError, RecursionError):
         comparison = json.loads(read_limited_file(path, MAX_RUN_FILE_BYTES)) if path else None
-        if isinstance(comparison, dict) and _is_comparison(comparison):
+        if isinstance(comparison, dict) and comparison.keys() >= {"policies", "verdicts"}:
             return comparison
     return None
-
-
-def _is_comparison(record: Mapping[str, Any]) -> bool:
-    """Return whether an object has what is shown of a comparison, in the types that it has."""
-    policies = record.get("policies")
-    verdicts = record.get("verdicts")
-    if not isinstance(policies, list) or not isinstance(verdicts, list):
-        return False
-    policy_numbers = [policy.get(name) for policy in policies if isinstance(policy, dict) for name in POLICY_NUMBERS]
-    ends = [policy.get("success_interval") or [0, 0] for policy in policies if isinstance(policy, dict)]
-    return (
-        all(isinstance(row, dict) for row in (*policies, *verdicts))
-        and all(
-            isinstance(verdict.get("sentence"), str) and isinstance(verdict.get("verdict"), str) for verdict in verdicts
-        )
-        and all(isinstance(number, int | float | None) for number in policy_numbers)
-        and all(isinstance(end, list) and len(end) == 2 for end in ends)
-        and isinstance(record.get("conditions"), dict | None)
-    )
 
 
 def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Sequence[Output]) -> Path | None:

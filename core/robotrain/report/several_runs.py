@@ -11,15 +11,13 @@ from robotrain.model.workload_profile import Metric
 from robotrain.report import compared_evaluations, comparison_record
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, name_sources
-from robotrain.report.curves import Curves, capitalize, describe_best, describe_names, find_curve_metrics, list_curves
+from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.tables import Row, Tables, compare_runs, list_score_metrics, list_unknown
 from robotrain.report.template import render_template
 from robotrain.store.run_differences import label_runs
 from robotrain.store.run_values import shorten_texts
 
-MEASURED_ROLES = ("dataset", "code")
-"""The roles of sources that decide what a loss is measured on, and how."""
 MAX_IN_TITLE = 3
 """How many runs the title names at most."""
 MAX_COLUMNS = 4
@@ -46,9 +44,6 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         run_rows=run_rows,
         run_ids=["" if _has_id(facts) else facts.record.run for facts in compared_facts],
         has_sweeps=any(facts.sweep and facts.sweep.best_progress for facts in compared_facts),
-        conclusion=describe_best(run_curves),
-        doubt=_describe_other_data(compared_facts, tables.data),
-        uncompared=describe_names(run_curves),
         curves=list(list_curves(run_curves[:MAX_LINES])),
         head=("", *labels.values()),
         metrics=[row.cells for row in tables.metrics],
@@ -72,14 +67,6 @@ def _make_title(labels: Sequence[str]) -> str:
     if len(labels) > MAX_IN_TITLE:
         return f"{len(labels)} runs compared"
     return f"{', '.join(labels[:-1])} and {labels[-1]} compared"
-
-
-def _describe_other_data(compared_facts: Sequence[RunFacts], data: Sequence[Row]) -> str:
-    """Return a sentence if the losses of runs are not of the same data or program."""
-    names = [row.name for row in data if row.name in MEASURED_ROLES]
-    if len({facts.record.program for facts in compared_facts}) > 1:
-        names.append("program")
-    return f"The runs differ in their {' and '.join(names)}, so this need not mean the same." if names else ""
 
 
 def _list_run_rows(

@@ -10,7 +10,7 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report.charts import MAX_LINES
-from robotrain.report.curves import Curves, describe_best, find_curve_metrics, list_curves
+from robotrain.report.curves import Curves, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.store import records, run_log
 from robotrain.sweeps import results
@@ -112,7 +112,6 @@ def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
             for trial, rank in ranked_trials
         ],
         "trial_curves": list(list_curves(trial_curves)),
-        "conclusion": describe_best(trial_curves),
         "group_rows": results.list_group_rows(sweep_results),
         "best": f"{best.name} ({format_point(best.values)})" if best else "",
         "ties": results.describe_ties(sweep_results),

@@ -15,10 +15,8 @@ from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.store import name_index
-from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.run_values import (
     IDENTITIES,
-    PIN,
     collect_chosen,
     format_default,
     format_value,
@@ -228,15 +226,6 @@ def _join_trials(value_by_name: Mapping[str, RunValue]) -> dict[str, RunValue]:
         is_chosen = any(value.is_chosen for value in trial_values)
         joined_values[name] = trial_values[0]._replace(text=", ".join(distinct_texts), is_chosen=is_chosen)
     return joined_values
-
-
-def find_series(record: RunRecord) -> tuple[object, ...]:
-    """Return what runs have in common that are compared with each other: the workload, the program with its code, the
-    steps of a pipeline, and what the trials of a sweep report.
-    """
-    code = PIN.sub("", record.values.get(CODE_ROLE, ("",))[0])
-    parts = tuple(metric.name for metric in record.metrics) if record.is_sweep else record.steps
-    return record.workload, code, record.program, () if record.program else parts
 
 
 def find_program(rendered_plan: RenderedPlan) -> str:

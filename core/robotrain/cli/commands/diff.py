@@ -1,8 +1,7 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
-import contextlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,15 +9,14 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, make_usage_error
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
-from robotrain.model.run import RunRecord
-from robotrain.store import name_index, records, run_differences
+from robotrain.errors import Problem, collect_problems, raise_if_any
+from robotrain.store import name_index, run_differences
 
 ComparedRuns = Annotated[
     list[str] | None,
     argument(
-        "RUN [RUN]...",
-        "Names, or beginnings of identifiers; one alone: with the newest of its workload.",
+        "RUN RUN...",
+        "Names, or beginnings of identifiers.",
         complete_run_names,
     ),
 ]
@@ -28,17 +26,14 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     """Show the settings, data and scores that differ between runs.
 
     robotrain diff pick-v2 pick-v3
-
-    robotrain diff pick-v2
     """
     from robotrain.report import collect, tables
     from robotrain.store import code_changes
 
     typed_runs = runs or []
-    if not typed_runs:
-        raise make_usage_error(
-            "`robotrain diff` needs a run", "It compares it with another one.", ("robotrain diff A B", "")
-        )
+    if len(typed_runs) < 2:
+        way = "robotrain runs", "lists the runs"
+        raise make_usage_error("`robotrain diff` needs two runs", "It compares them with each other.", way)
     run_names = _find_runs(typed_runs)
     facts = collect.collect_all_facts(run_names, get_plugins(ctx), lambda text: None)
     compared = tables.compare_runs(facts)
@@ -82,40 +77,10 @@ def _find_runs(typed_runs: Sequence[str]) -> list[str]:
         with collect_problems(problems):
             runs.append(find_run(typed_run))
     raise_if_any(problems)
-    if len(typed_runs) == 1:
-        return _add_second_run(runs[0])
     if len(run_names := list(dict.fromkeys(runs))) == 1:
         way = ("robotrain runs", "lists the runs")
         raise make_usage_error(f"all of them are {runs[0]}", "A run does not differ from itself.", way)
     return run_names
-
-
-def _add_second_run(run: str) -> list[str]:
-    """Return a run and the one to compare it with, the older first: the newest of its workload and program or, if it is
-    that, the one before it.
-
-    Raise Rejected if there is no other one.
-    """
-    record = records.read_record(run)
-    noun = f"{'sweep' if record.is_sweep else 'run'} of {record.program or record.workload}"
-    series = [*_iterate_series(record)]
-    if series[0] != run:
-        print_message(f"{run} is compared with the newest {noun}, {series[0]}")
-        return [run, series[0]]
-    if len(series) > 1:
-        print_message(f"{run} is the newest {noun}: it is compared with the one before it, {series[1]}")
-        return [series[1], run]
-    way = ("robotrain runs", "lists the runs")
-    raise make_usage_error(f"there is no {noun} beside {run} to compare it with", "", way)
-
-
-def _iterate_series(record: RunRecord) -> Iterator[str]:
-    """Yield the runs of the workload of a run, and of its program if it has one, newest first."""
-    series = run_differences.find_series(record)
-    for run in records.iterate_runs(with_steps=False):
-        with contextlib.suppress(Rejected):  # a damaged record
-            if run_differences.find_series(records.read_record(run)) == series:
-                yield run
 
 
 app = make_app(diff)

@@ -32,7 +32,7 @@ from robotrain.cli.output import (
 from robotrain.cli.run_list import run_filter
 from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
-from robotrain.errors import Rejected, Stage, raise_if_any
+from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
@@ -83,7 +83,6 @@ def prune(
         print_message(f"removed {count} temporary file{'' if count == 1 else 's'} of interrupted commands")
     if cache:
         return prune_cache(unused, limit, yes, json, dry_run)
-    raise_if_any(list(run_filter.find_unknown_names(plugins, platform)))
     if run:
         run = _find_named_run(run, run_flags)
     span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")

@@ -1,12 +1,11 @@
 """The filters of `robotrain runs`: names, states, times and values that runs have or plugins declare."""
 
-import contextlib
 import functools
 import math
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from robotrain.cli.run_list.listed_runs import LISTED_STATES, RecordFilter
 from robotrain.errors import (
     Problem,
     Rejected,
-    Suggestion,
     collect_problems,
     raise_if_any,
 )
@@ -59,14 +57,10 @@ class RunFilter(NamedTuple):
             begin_time = _parse_time(self.since, "--since") or begin_time
         with collect_problems(problems):
             end_time = _parse_time(self.until, "--until", is_end=True) or end_time
-        if begin_time > end_time:
-            ways = [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))]
-            problems.append(make_problem("options-conflict", *ways))
         required_pairs = list[tuple[str, str]]()
         for assignment in self.values:
             with collect_problems(problems):
                 required_pairs.append(_parse_value(assignment))
-        problems += find_unknown_names(plugins, self.platform, self.workload)
         raise_if_any(problems)
         if not any(self._replace(states=())):
             return None
@@ -154,32 +148,3 @@ def _parse_value(text: str) -> tuple[str, str]:
     key, _, wanted_value = text.partition("=")
     name = key.strip()
     return name if name.startswith("-") else name.replace("-", "_"), wanted_value
-
-
-def _read_records() -> list[RunRecord]:
-    """Return the records of all runs, without those that cannot be read."""
-    run_records: list[RunRecord] = []
-    for run in records.iterate_runs():
-        with contextlib.suppress(Rejected):
-            run_records.append(records.read_record(run))
-    return run_records
-
-
-def find_unknown_names(plugins: Plugins, platform: str, workload: str = "") -> Iterator[Problem]:
-    """Yield the problem of a platform or workload that is not installed and that no run has."""
-    for family, name in (("platform", platform), ("workload", workload)):
-        installed_names = plugins.list_names(family)
-        if not name or name in installed_names:
-            continue
-        used_names = {getattr(record, family) for record in _read_records()}
-        if name not in used_names:
-            all_names = sorted({*installed_names, *used_names})
-            name_suggestions = suggest_name(name, all_names, prefix=f"--{family} ")
-            yield make_problem(
-                "plugin-not-loaded",
-                *name_suggestions,
-                where=f"--{family}",
-                family=family,
-                name=redact(name),
-                every=", ".join(all_names),
-            )

@@ -66,8 +66,8 @@ class RunView:
             yield comparison_answer
         if record.note:
             yield f"note: {redact_sentence(record.note)}"
-        reasons, warnings = _split_reasons(status.reason, [redact_sentence(text) for text in progress.warnings])
-        yield from (reason.replace("\n", " ") for reason in reasons)  # what others wrote begins no line of its own
+        if status.reason:
+            yield status.reason.replace("\n", " ")  # what others wrote begins no line of its own
         yield from format_run_steps(record, self.steps)
         if rows := list_table_rows(progress):
             yield "checkpoints:"
@@ -82,7 +82,8 @@ class RunView:
         if code := describe_code(record.run):
             yield f"{'code':<11} {code['text']}" + (f": {code['difference']}" if code["difference"] else "")
         yield from (f"{name:<11} {value}" for name, value in self.list_places() if value not in native.values())
-        yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
+        warnings = [text for text in map(redact_sentence, progress.warnings) if text not in status.reason]
+        yield from (f"warning: {text}" for text in [*dict.fromkeys(warnings)][-MAX_WARNINGS:])
         yield from (f"note: {redact_sentence(text)}" for text in progress.guesses)
         yield from record.notes
         yield from format_next_steps(record, status, progress)
@@ -328,27 +329,6 @@ def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[s
 def is_machine_gone(platform: Platform, status: Status) -> bool:
     """Whether the run's folder is gone: the run ended on a platform that keeps no folders."""
     return status.finished and platform.capabilities.feature("publish_folder").level == "no"
-
-
-def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
-    """Return the reasons, and the warnings that say anything else, each once.
-
-    A finding of preflight in the container is a title in the reason and a longer warning: the warning is the reason.
-    """
-
-    def has_title(finding: str, title: str) -> bool:
-        return finding.startswith(title[:-1] if title.endswith("…") else f"{title}.")
-
-    reason_lines, titles = [], reason.split("; ")
-    while titles:  # a title may contain "; ", and a long reason is cut
-        counts = range(len(titles), 0, -1)
-        matches = ((n, warning) for n in counts for warning in warnings if has_title(warning, "; ".join(titles[:n])))
-        count, reason_line = next(matches, (1, titles[0]))
-        reason_lines.append(reason_line)
-        titles = titles[count:]
-    reasons = reason_lines if set(reason_lines) & set(warnings) else [reason] * bool(reason)
-    other_warnings = [warning for warning in warnings if warning not in reasons and warning not in reason]
-    return list(dict.fromkeys(reasons)), list(dict.fromkeys(other_warnings))
 
 
 def _format_time(seconds: float) -> str:
