@@ -89,9 +89,9 @@ def test_the_help_of_a_job_is_one_screen_and_help_all_has_every_option(robotrain
         assert told == (platform is None)
 
 
-def test_the_help_of_what_is_chosen_has_its_usage(robotrain):
+def test_the_help_of_a_workload_lists_no_others(robotrain):
     shown = robotrain("--no-plugins", "submit", "command", "--help").stdout
-    assert "submit [OPTIONS] command -- PROGRAM ARGS..." in shown
+    assert "submit [OPTIONS] [WORKLOAD | JOB.yaml | PROGRAM] [-- ARGS]" in shown
     assert "Workloads:" not in shown
 
 
