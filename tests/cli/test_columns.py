@@ -50,7 +50,7 @@ def test_curve_on_one_line():
     assert draw_sparkline(points, 8) == "█▄▃▂▂▁▁▁"
     assert len(draw_sparkline([(step, math.sin(step)) for step in range(1000)], 20)) == 20
     assert draw_sparkline([(1, 2.0), (2, math.nan), (3, 2.0)], 8) == "▁·▁"
-    assert (draw_sparkline([], 8), draw_sparkline(points, 0)) == ("", "")
+    assert draw_sparkline([], 8) == ""
 
 
 def test_load_of_a_machine_on_one_line():

@@ -60,8 +60,8 @@ def test_watch_redraws_in_place(scripted, open_terminal):
     assert first.splitlines()[0].startswith(f"{NAME}  running  work")
     assert "loss 0.0101" in first
     assert "memory 4.2 of 16.2 GB" in first
-    assert re.search(r"checkpoint 80  ….*checkpoints/000080", first)
-    assert "registered act-pusht version 3 (step 80)" in first
+    assert re.search(r"checkpoint  step 80, /home/somebody/.*…\n", first)
+    assert "registered  act-pusht version 3, step 80, models:/act-pusht/3" in first
     assert "warning: train/loss is not finite at step 90" in first
     assert "99/200 (50%)" in first
     run.log(*[step(number) for number in range(100, 151)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import time
@@ -10,42 +9,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from robotrain.cli import output
-from robotrain.cli.table import measure_width, to_plain_line
+from robotrain.cli.table import to_plain_line
 from robotrain.cli.watch.follower import FollowedRun
 from robotrain.cli.watch.printer import EventPrinter, LineWriter, Printer
 from robotrain.cli.watch.step_rows import format_steps
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import measure_seconds
+from robotrain.model.series import thin_points
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-MAX_SAMPLES = 16
-
-
-def _slice_points(points: Sequence[tuple[float, float]], width: int) -> Iterator[Sequence[tuple[float, float]]]:
-    """Yield at most `width` slices of neighboring points."""
-    count = min(width, len(points))
-    edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
-    return (points[a:b] for a, b in itertools.pairwise(edges))
 
 
 def draw_sparkline(points: Sequence[tuple[float, float]], width: int) -> str:
-    """Return (step, value) pairs drawn on one line, at most `width` long; a slice without a finite value is a dot.
-
-    Long slices are sampled, since the line is redrawn often.
-    """
-    means = [_compute_mean(part[:: 1 + len(part) // MAX_SAMPLES]) for part in _slice_points(points, width)]
-    finite_means = [mean for mean in means if mean is not None]
-    lowest_mean = min(finite_means, default=0.0)
-    scale = (max(finite_means, default=0.0) - min(finite_means, default=0.0)) or 1.0
+    """Return (step, value) pairs drawn on one line, at most `width` long; a value that is not finite is a dot."""
+    values = [value for _, value in thin_points(points, width)]
+    finite_values = [value for value in values if math.isfinite(value)]
+    lowest_value = min(finite_values, default=0.0)
+    scale = (max(finite_values, default=0.0) - lowest_value) or 1.0
     return "".join(
-        "·" if mean is None else BLOCKS[1 + round((mean - lowest_mean) / scale * (len(BLOCKS) - 2))] for mean in means
+        BLOCKS[1 + round((value - lowest_value) / scale * (len(BLOCKS) - 2))] if math.isfinite(value) else "·"
+        for value in values
     )
-
-
-def _compute_mean(points: Sequence[tuple[float, float]]) -> float | None:
-    finite_values = [value for _, value in points if math.isfinite(value)]
-    return sum(finite_values) / len(finite_values) if finite_values else None
 
 
 WIDEST_BAR, NARROWEST_BAR = 30, 8
@@ -121,7 +106,8 @@ def _draw_run(run: FollowedRun, columns: int) -> list[StyledLine]:
             lines.append([(f"  {to_plain_line(run.tail[-1])}", "dim")])
         texts = [progress.score_text, _format_curve(progress, columns) if progress.curve else ""]
         texts += [format_machine(progress.machine)] if progress.machine and not run.is_over else []
-        lines += [[f"  {text}"] for text in (*texts, *_list_outputs(progress, columns)) if text]
+        lines += [[f"  {text}"] for text in texts if text]
+        lines += [[f"  {name}  {to_plain_line(place)}"] for name, place in run.view.list_places()]
         if progress.warnings:
             lines.append([(f"  warning: {to_plain_line(progress.warnings[-1])}", "yellow")])
         return lines
@@ -183,30 +169,6 @@ def _format_curve(progress: Progress, columns: int) -> str:
     free_columns = min(WIDEST_SPARKLINE, columns - 2 - len(value_text) - len(held_out))
     sparkline = draw_sparkline(progress.curve, free_columns) if free_columns >= NARROWEST_BAR else ""
     return value_text + sparkline + held_out
-
-
-def _list_outputs(progress: Progress, columns: int) -> Iterator[str]:
-    """Yield the newest checkpoint or results, their copy, and the registered model; long addresses show their end."""
-    if progress.checkpoint:
-        yield _format_place(f"checkpoint {progress.checkpoint_step}", progress.checkpoint, columns)
-    for copy in progress.published[-1:]:
-        yield _format_place(f"published {copy.step}", copy.to, columns)
-    if progress.evaluated and progress.evaluated.results:
-        yield _format_place("results", progress.evaluated.results, columns)
-    for address in progress.results[-1:]:
-        yield _format_place("copied to", address, columns)
-    for registration in progress.registered[-1:]:
-        yield f"registered {registration.name} version {registration.version}" + (
-            f" (step {registration.step})" if registration.step else ""
-        )
-
-
-def _format_place(name: str, where: str, columns: int) -> str:
-    where = to_plain_line(where)
-    free_columns = columns - len(name) - 4
-    if measure_width(where) > free_columns > 1:
-        where = f"…{where[len(where) - free_columns + 1 :]}"
-    return f"{name}  {where}"
 
 
 GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")
