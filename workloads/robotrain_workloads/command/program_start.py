@@ -129,7 +129,7 @@ def start_program(
     try:
         return ChildGroup(arguments, environ=environ, folder=folder, has_pipe=has_pipe)
     except FileNotFoundError:
-        raise NotStarted(_describe_missing(arguments[0], environ.get("PATH", os.defpath))) from None
+        raise NotStarted(f"the program {arguments[0]} is not in the environment of the job") from None
     except OSError as error:
         failure_text = f"the program {arguments[0]} cannot be started: {error.strerror}"
         raise NotStarted(failure_text, NOT_FOUND - 1) from error
@@ -142,13 +142,6 @@ def make_starter_command(spec: ProgramSpec) -> list[str]:
         spec.nodes, spec.node_launcher, Path(spec.work), words, stops_by_file=True
     )
     return [sys.executable, *options]
-
-
-def _describe_missing(name: str, path: str) -> str:
-    """Return why a program cannot be started, with what there is in its place."""
-    pythons = [name for name in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(name, path=path)]
-    available_text = f"; there is {', '.join(pythons)}" if pythons else ""
-    return f"the program {name} is not in the environment of the job{available_text}"
 
 
 def make_report_package(work: Path) -> Path:

@@ -14,10 +14,6 @@ from robotrain_workloads.command.placeholders import OUTPUTS, make_variables
 
 FOLDERS = ("outputs", "output", "checkpoints", "checkpoint", "ckpts", "ckpt", "runs", "results", "saved_models")
 """Names of folders that programs write to, those of all their outputs first."""
-MAKES_FOLDER = {"makedirs", "mkdir", "save_pretrained"}
-"""Functions that make the folder that they are called with."""
-OTHER_FOLDERS = {"cache", "data", "dataset", "datasets", "temp", "tmp", "wandb"}
-"""Names of folders that programs make, and that hold no outputs."""
 OPTION = re.compile(
     r"--(?:output|out|outputs|save|run|work|log|checkpoint|checkpoints|ckpt|results)(?:[-_]?(?:dir|path|folder))?"
 )
@@ -56,8 +52,9 @@ def read_script(path: Path) -> ScriptFacts:
     options = [option for option in _list_options(nodes) if OPTION.fullmatch(option) and option not in NO_OPTION]
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
     folders = [folder for text in texts if (folder := _find_folder(text))]
-    folder = min(folders, key=FOLDERS.index, default="") or next(_list_made_folders(nodes), "")
-    return ScriptFacts(option, folder, any(OUTPUTS_VARIABLE in text for text in texts))
+    return ScriptFacts(
+        option, min(folders, key=FOLDERS.index, default=""), any(OUTPUTS_VARIABLE in text for text in texts)
+    )
 
 
 def find_script(folder: Path) -> str:
@@ -127,18 +124,6 @@ def _find_folder(text: str) -> str:
     """Return the folder of a known name that a path begins with."""
     first_folder = text.removeprefix("./").partition("/")[0]
     return first_folder if first_folder in FOLDERS and not re.search(r"[\s,:]", text) else ""
-
-
-def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
-    """Yield the folders where it is started that a script makes: `os.makedirs("models")`, `Path("models").mkdir()`."""
-    for node in nodes:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAKES_FOLDER:
-            path = node.func.value if isinstance(node.func.value, ast.Call) else node  # Path("models")
-            for argument in path.args[:1]:
-                text = argument.value if isinstance(argument, ast.Constant) else None
-                name = text.removeprefix("./").partition("/")[0] if isinstance(text, str) else ""
-                if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
-                    yield name
 
 
 def _list_options(nodes: list[ast.AST]) -> Iterator[str]:
