@@ -2,12 +2,10 @@
 storage that artifacts go to.
 """
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Track
 from robotrain_runtime.tracking.preflight import TrackingCheck
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, RESULTS_REQUEST
@@ -223,21 +221,3 @@ def test_the_check_of_a_workspace_brings_its_findings(job, azure):
     (finding,) = TrackingCheck(job).wait_for_findings()
     assert (finding.code, finding.fault) == ("azure-role-missing", "configuration")
     assert "AzureML Data Scientist" in finding.suggestions[0].text
-
-
-LOCAL = """
-import os, sys
-from robotrain_runtime.tracking.mlflow_store import MetricValue, MlflowStore
-store = MlflowStore(os.environ["MLFLOW_TRACKING_URI"])
-store.start_run("pusher", "pretend-1")
-store.log_metrics([MetricValue("train/loss", 0.5, 1.0, 20)])
-store.end_run("FINISHED", {})
-sys.exit(any(name.partition(".")[0] in ("azure", "azureml", "msrest") for name in sys.modules))
-"""
-
-
-def test_a_database_on_this_disk_does_not_pay_for_azures_plugin(training_python, tmp_path):
-    root = str(Path(event.__file__).parents[2])
-    environ = {"PYTHONPATH": root, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "HOME": str(tmp_path)}
-    done = subprocess.run([training_python, "-c", LOCAL], env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -98,7 +98,7 @@ def test_missing_workspace_is_the_only_problem(ready_workspace, name):
 def test_invisible_subscription_is_reported_by_its_flag(ready_workspace):
     [problem] = run_preflight(make_plan(ready_workspace, subscription_id="aaaa"))
     assert (problem.where, problem.given, problem.severity) == ("--subscription-id", "aaaa", "error")
-    assert list_suggestions(problem)[0] == "az account list --output table"
+    assert "az account list --output table" in list_suggestions(problem)
 
 
 @pytest.mark.slow
@@ -128,10 +128,9 @@ def test_what_cannot_be_checked_is_not_called_missing(ready_workspace, status, c
     assert "has no" not in format_problem(problem)
 
 
-def test_a_compute_that_is_not_there_is_offered_those_that_are(ready_workspace):
-    ready_workspace.kubernetes("k8s-other")
+def test_for_a_compute_that_is_not_there_the_command_that_lists_the_others_is_suggested(ready_workspace):
     problem = find_problem("resource-unknown", make_plan(ready_workspace, compute="k8s-robot-dve-00"))
-    assert problem.suggestions[0][:2] == (f"--compute {COMPUTE}", f"existing: {COMPUTE}, k8s-other")
+    assert problem.suggestions[0].text.startswith("az ml compute list ")
 
 
 @pytest.mark.slow
@@ -145,17 +144,12 @@ def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stop
     assert list_suggestions(problem)[0] == "--environment-version VERSION"
 
 
-@pytest.mark.parametrize(
-    ("uri", "way"),
-    [
-        ("azureml:pusht:4", "--dataset-asset azureml:pusht:3"),
-        ("azureml:pushd:3", "--dataset-asset azureml:pusht:VERSION"),
-    ],
-)
-def test_a_data_asset_that_is_not_there_is_offered_the_nearest(ready_workspace, uri, way):
+@pytest.mark.parametrize("uri", ["azureml:pusht:4", "azureml:pushd:3"])
+def test_for_a_data_asset_that_is_not_there_the_command_that_lists_versions_is_suggested(ready_workspace, uri):
     ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
     problem = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri)))
-    assert (problem.where, problem.given, list_suggestions(problem)[0]) == ("--dataset-asset", uri, way)
+    assert (problem.where, problem.given) == ("--dataset-asset", uri)
+    assert list_suggestions(problem)[0].startswith("az ml data list --name pus")
     assert run_preflight(make_plan(ready_workspace, *assets("azureml:pusht:3"))) == []
 
 
@@ -164,7 +158,10 @@ def test_a_missing_model_is_reported_by_its_flag(ready_workspace):
     ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
     wanted = make_plan(ready_workspace, *assets("azureml:pusht:3"), model("azureml:act:7"))
     problem = find_problem("resource-unknown", wanted)
-    assert (problem.where, problem.title) == ("--init-from-policy-model", "the workspace robots-ml has no model act")
+    assert (problem.where, problem.title) == (
+        "--init-from-policy-model",
+        "the workspace robots-ml has no version 7 of the model act",
+    )
 
 
 @pytest.mark.slow

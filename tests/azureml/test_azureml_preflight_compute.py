@@ -109,10 +109,9 @@ def test_an_identity_that_the_compute_does_not_have_is_reported_with_those_it_ha
         "warning",  # on Kubernetes a pod may sign in otherwise
         "--workload-identity",
     )
-    assert list_suggestions(problem)[0] == f"--workload-identity {CLIENT}"
-    assert "az ml compute attach" in list_suggestions(problem)[1]
+    assert list_suggestions(problem) == [f"--workload-identity {CLIENT}"]
     [problem] = check_compute(make_cluster(), identity="c9")
-    assert (problem.severity, "az ml compute update" in list_suggestions(problem)[1]) == ("error", True)
+    assert problem.severity == "error"
 
 
 def test_several_identities_without_a_chosen_one_are_reported_with_their_client_ids():
@@ -125,7 +124,7 @@ def test_several_identities_without_a_chosen_one_are_reported_with_their_client_
 
 def test_an_object_id_in_the_place_of_the_client_id_is_reported():
     [problem] = check_compute(make_kubernetes(), identity=PRINCIPAL.upper())
-    assert "object id" in problem.why
+    assert "client id" in problem.why
     assert list_suggestions(problem) == [f"--workload-identity {CLIENT}"]
 
 

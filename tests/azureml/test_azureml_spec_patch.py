@@ -67,7 +67,7 @@ def test_sdk_refuses_in_the_dry_run(azureml, robotrain, job, patch):
     answer = robotrain("submit", *job, *patch("queue_setings: {job_tier: spot}\n"), "--dry-run")
     assert answer.exit_code == 4
     assert "[spec-patch-refused]" in answer.stderr
-    assert "queue_setings is not a known key" in answer.stderr
+    assert "queue_setings" in answer.stderr
     assert not azureml.jobs
 
 

@@ -203,7 +203,7 @@ def test_a_storage_account_that_cannot_be_reached_is_reported_by_its_name_in_sec
     host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
     with azureml.tenant.unreachable(host):
         text = format_problem(submit_rejected(make_submittable_plan(azureml)))
-    assert "could not submit the code of the job" in text
+    assert "could not submit the job" in text
     assert f"{host} cannot be reached (Unable to connect to proxy)" in text
     assert time.monotonic() - before < 20
 

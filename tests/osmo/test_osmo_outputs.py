@@ -178,7 +178,7 @@ def test_trimmed_log_leaves_outputs_and_tracking_unknown(published_run, monkeypa
     published_run.record()
     with pytest.raises(Rejected) as raised:
         OSMO.engine.register(published_run.reference, "arm", None)
-    assert "unknown whether the training was tracked" in raised.value.problems[0].why
+    assert "last 10,000 lines of a log, and this one is longer" in raised.value.problems[0].why
 
 
 def test_tracking_run_is_found_by_its_artifacts(published_run):

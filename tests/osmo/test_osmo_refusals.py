@@ -71,7 +71,11 @@ SUBMIT_REFUSALS = [
     ("Could not find the credential: nope.", "client-failed", "Could not find the credential"),
     (resource_table("Value 9000Gi too high for memory"), "platform-refused", "Value 9000Gi too high for memory"),
     (resource_table("Value 9 breaks a rule"), "client-failed", "Resource validation failed for task: train"),
-    (PYDANTIC, "platform-refused", "image: Field required; imagex: Extra inputs are not permitted."),
+    (
+        PYDANTIC,
+        "platform-refused",
+        "image Field required workflow.tasks.0.imagex Extra inputs are not permitted.",
+    ),
 ]
 OTHER_REFUSALS = [
     ("Could not find dataset or collection pusht in bucket b", "resource-unknown", "in the bu"),
@@ -127,7 +131,7 @@ ROWS = [
             '{"detail":[{"type":"enum","loc":["query","priority"],"msg":"Input should be \'HIGH\'","input":"zz"}]}', 422
         ),
         "platform-refused",
-        "query.priority: Input should be 'HIGH'.",
+        "Input should be 'HIGH'",
     ),
     (
         1,

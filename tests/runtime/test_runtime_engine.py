@@ -301,9 +301,7 @@ def test_each_promised_variable_that_differs_is_reported_before_any_stage(run, j
     assert (ran.exit_code, ran.ordinary) == (2, [])
     assert [type(record.event) for record in ran.records] == [Outcome]
     assert ran.outcome["fault"] == "configuration"
-    reasons = ran.outcome["reason"].split("; ", 1)
-    for reason, facts in zip(reasons, (("BLOB_URLS", "36", "34", "30"), ("GONE", "not set", "6")), strict=True):
-        assert all(fact in reason for fact in facts)
+    assert ran.outcome["reason"].endswith(": BLOB_URLS, GONE")
     assert "secret" not in ran.outcome["reason"]
 
 

@@ -145,5 +145,3 @@ def test_a_lock_for_another_machine_says_so_and_nothing_else(needed_environment,
         needed_environment, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}, gib=1e7
     )
     check_refusals(check_environment(needed_environment, tmp_path), "lock-platform")
-    torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
-    assert "--torch-backend" in next(environment_check.find_environment_problems(needed_environment, torch)).why

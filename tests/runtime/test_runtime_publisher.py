@@ -163,13 +163,14 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, save_checkpoi
     ]
 
 
-def test_an_unexpected_exception_is_reported_for_each_artifact(publishing, save_checkpoint, messages):
+def test_an_unexpected_exception_is_reported_for_all_artifacts(publishing, save_checkpoint, messages):
     made = publishing(FakeDestination(fail_with(ZeroDivisionError("surprise"))), FakeDestination(name="/mnt/fine"))
     for step in (20, 40, 60):
         made.add(save_checkpoint(step))
     (sentence,) = made.drain(StopSignal())
     assert sentence == (
-        "checkpoints 000020, 000040 and 000060 could not be published to /mnt/place: ZeroDivisionError: surprise"
+        "checkpoint 000020, checkpoint 000040, checkpoint 000060 could not be published to /mnt/place: "
+        "ZeroDivisionError: surprise"
     )
     assert select(Note, messages)[-1] == Note(level="error", text=sentence)
     assert [event.step for event in select(Published, messages)] == [20, 40, 60]
@@ -244,13 +245,13 @@ def test_a_long_wait_for_publishing_is_reported(publishing, save_checkpoint, mes
     made.add(save_checkpoint(20))
 
     def watch() -> None:
-        while not any("/mnt/place" in note.text for note in select(Note, messages)):  # sealing may be reported first
+        while not select(Note, messages):
             time.sleep(0.01)
         let.set()
 
     threading.Thread(target=watch, daemon=True).start()
     assert made.drain(StopSignal()) == []
-    assert Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place") in messages
+    assert Note(level="info", text="still publishing: checkpoint 000020") in messages
 
 
 def test_a_second_stop_leaves_no_time(publishing, save_checkpoint, messages):

@@ -148,7 +148,7 @@ def test_what_a_server_did_not_take_is_told_and_can_be_sent_later(run, tracked, 
     assert ran.exit_code == 0
     assert server.metrics == []
     warning = ran.notes("warning")[-1]
-    assert "240 values of metrics (steps 1 to 30) and how the run ended" in warning
+    assert "did not record everything in time: 242 values and events" in warning
     assert "events.jsonl" in warning
 
     server.is_broken = lambda path: False

@@ -190,7 +190,6 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
             answer_refused(403, message="Forbidden: pass a token that may read"),
             "a token is needed: log in",
         ),
-        (answer_refused(403, message="Access to this resource is disabled."), "has disabled the dataset u/d"),
         (answer_refused(404), "no public dataset u/d"),
         (answer_refused(401, message="Invalid username or password."), "no public dataset u/d"),
         (answer_refused(429), "too many requests"),

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.nearest_name import find_nearest_name
 
 make_problem = Messages(__file__)
 
@@ -49,21 +48,13 @@ def check_unused_gpus(job: Job, requested: int | None, engine: str) -> Iterator[
 MAX_NAMES = 8
 
 
-def suggest_names(template: str, wanted_name: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
-    """Suggest the nearest name and list the others; what was wanted is none of them.
-
-    :param template: the option with `{}` for the name.
-    """
+def suggest_names(template: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
+    """List the names that exist; without any, suggest the command that lists them."""
     if not names:
         return (Suggestion(list_command, "lists what exists"),)
-    names = [name for name in names if name != wanted_name]
-    if not names:
-        return ()
-    nearest_name = find_nearest_name(wanted_name, names) or (names[0] if len(names) == 1 else "")
-    listed_names = [*([nearest_name] if nearest_name else []), *sorted(name for name in names if name != nearest_name)]
-    count_note = f", … ({len(listed_names) - MAX_NAMES} more)" if len(listed_names) > MAX_NAMES else ""
-    option = template.replace("{}", shlex.quote(nearest_name or "NAME"))
-    return (Suggestion(option, f"existing: {', '.join(listed_names[:MAX_NAMES])}{count_note}"),)
+    more = f", … ({len(names) - MAX_NAMES} more)" if len(names) > MAX_NAMES else ""
+    option = template.replace("{}", shlex.quote(names[0]) if len(names) == 1 else "NAME")
+    return (Suggestion(option, f"existing: {', '.join(sorted(names)[:MAX_NAMES])}{more}"),)
 
 
 MAX_VARIABLE_BYTES = 131_072

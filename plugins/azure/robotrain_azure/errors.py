@@ -6,7 +6,7 @@ from typing import Literal
 
 from robotrain_azure import credential
 from robotrain_azure.arm import SIGNED_OUT, UNREADABLE, ServiceError, StorageError
-from robotrain_azure.workspace import GUID, LIST_WORKSPACES, Workspace
+from robotrain_azure.workspace import LIST_WORKSPACES, Workspace
 
 DATA_SCIENTIST_ROLE, BLOB_CONTRIBUTOR_ROLE = "AzureML Data Scientist", "Storage Blob Data Contributor"
 NETWORK_HINT = "use a network that the account's firewall allows, if it has one"
@@ -63,8 +63,6 @@ def diagnose_error(error: ServiceError, workspace: Workspace) -> Diagnosis:
     if error.code in SUBSCRIPTION_MISSING_CODES:
         title = f"you cannot see the subscription {workspace.subscription}"
         ways = (LOGIN_ELSEWHERE, LIST_SUBSCRIPTIONS)
-        if not re.fullmatch(GUID, workspace.subscription):  # a typing error rather than another tenant's
-            ways = ways[::-1]
         return Diagnosis(kind="role", title=title, why=reason, suggestions=ways)
     if error.status == 404 and account is None and error.code and not is_part_missing(error):
         missing_resource = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"

@@ -17,7 +17,6 @@ CODE_NAME_FLAG = "--code-dataset"
 CODE_FLAG = "--training-dataset"
 """Not DATASET_FLAG, as a workload may take both; where it takes only code, DATASET_FLAG is another spelling."""
 FORM = "[BUCKET/]NAME[:VERSION]"
-LEGACY_DATASET_NOTE = "Up to OSMO 6.3, `osmo dataset upload` stored files by their hashes, not as a folder."
 _REFERENCE = rf"(?:(?P<bucket>{DATASET_PATTERN})/)?(?P<name>{DATASET_PATTERN})(?::(?P<version>{DATASET_PATTERN}))?"
 
 

@@ -40,7 +40,7 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
     backend = None if backend == MACHINE_BUILD else backend  # the locked one needs most
     machine = f"{platform.system()}-{platform.machine()}"
     if required.platform and machine != required.platform:
-        yield _make_platform_finding(required, machine, backend)
+        yield _make_platform_finding(required, machine)
         return
     torch = None if backend else torch_build.find_image_torch(required.lock, required.python)
     if torch is None and interpreter.find_interpreter(required.python) is None:
@@ -60,31 +60,22 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
 def _check_given(python_environment: PythonEnvironment, folder: str) -> Iterator[Problem]:
     python = environment.get_python(Path(folder))
     versions = read_versions(python, python_environment.required_packages)
-    if versions is None:
-        yield _make_unusable_finding(folder, f"{python} does not exist or does not run.", None)
-        return
-    for name, version in python_environment.required_packages.items():
-        if not f"{versions[name]}.".startswith(f"{version}."):
-            statement = f"has {name} {versions[name]}" if versions[name] else f"does not have {name}"
-            yield _make_unusable_finding(
-                folder, f"It {statement}; the job needs version {version}.", python_environment.lock
-            )
-
-
-def _make_unusable_finding(folder: str, reason: str, lock: Path | None) -> Problem:
-    ways = [Suggestion("leave --environment out: the locked environment is then built")]
-    if lock:
-        ways += make_suggestions(
-            f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}"
+    reasons = [f"{python} does not exist or does not run."]
+    if versions is not None:
+        reasons = [
+            f"It has {name} {versions[name] or '(not)'}; the job needs version {version}."
+            for name, version in python_environment.required_packages.items()
+            if not f"{versions[name]}.".startswith(f"{version}.")
+        ]
+    for reason in reasons:
+        yield Problem(
+            code="environment-unusable",
+            title="the environment in --environment cannot run this job",
+            where="--environment",
+            given=folder,
+            why=reason,
+            suggestions=make_suggestions("leave --environment out: the locked environment is then built"),
         )
-    return Problem(
-        code="environment-unusable",
-        title="the environment in --environment cannot run this job",
-        where="--environment",
-        given=folder,
-        why=reason,
-        suggestions=tuple(ways),
-    )
 
 
 def read_versions(python: Path, packages: Mapping[str, str]) -> dict[str, str] | None:
@@ -102,25 +93,19 @@ def read_versions(python: Path, packages: Mapping[str, str]) -> dict[str, str] |
     )
 
 
-def _make_platform_finding(python_environment: PythonEnvironment, machine: str, torch_backend: str | None) -> Problem:
+def _make_platform_finding(python_environment: PythonEnvironment, machine: str) -> Problem:
     packages = python_environment.required_packages
-    pins = " ".join(f"'{name}=={version}.*'" for name, version in packages.items())
-    command = f"uv venv --python {python_environment.python} PATH && uv pip install --python PATH {pins}"
     package_names = ", ".join(f"{name} {version}" for name, version in packages.items()) or "what the job needs"
-    suggestion = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {package_names}")
-    backend_note = " --torch-backend changes only PyTorch." if torch_backend else ""
     return Problem(
         code="lock-platform",
         title=f"the locked environment is for {python_environment.platform}, but this machine is {machine}",
         given=str(python_environment.lock),
-        why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{backend_note}",
-        suggestions=make_suggestions(suggestion, Suggestion(command, "to create one") if pins else ""),
+        why="Its packages are pinned by hash for that platform, so they cannot be installed here.",
+        suggestions=make_suggestions(Suggestion(ENVIRONMENT_OPTION, f"your own environment with {package_names}")),
     )
 
 
 def _make_python_finding(version: str) -> Problem:
-    newest_version = interpreter.list_allowed_versions(version)[0]
-    package = "python3" if "-" in version else f"python{version}"
     chosen_python = os.environ.get(interpreter.PYTHON_VARIABLE, "")
     variable = interpreter.PYTHON_VARIABLE
     search = (
@@ -133,13 +118,8 @@ def _make_python_finding(version: str) -> Problem:
         given=chosen_python,
         why=f"The locked environment needs it, and {search}.",
         suggestions=make_suggestions(
-            Suggestion(f"apt install {package}", "or your system's package"),
-            f"uv python install {newest_version}",
-            Suggestion(
-                f"--module python/{newest_version}",
-                "on a cluster with environment modules, which has it under this or a like name",
-            ),
-            f"pyenv install {newest_version}",
+            f"uv python install {interpreter.list_allowed_versions(version)[0]}",
+            Suggestion("--module NAME", "on a cluster with environment modules"),
             Suggestion(ENVIRONMENT_OPTION, "your own environment"),
         ),
     )

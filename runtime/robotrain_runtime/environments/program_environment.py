@@ -8,7 +8,6 @@ from pathlib import Path
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, Placement
-from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.environments import environment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.machine.disk_cache import CacheLease
@@ -53,16 +52,11 @@ class ProgramEnvironment:
         """Wait for the build, and lease what it built for the run. Raise JobFailed or StopRequested."""
         if self._build is None or self._required is None:
             return
-        if not self._build.is_started:
-            self._relay.emit(StageEvent(name="environment", state="started"))
         python = environment.get_python(self._build.wait())
         while not self._lease.acquire(python):  # another process just removed it
             cache = Path(self._placement.cache)
             backend = self._placement.torch_backend
             python = environment.build_python(self._required, cache, self._relay.write_line, self._stop, backend)
-        if not self._build.is_started:
-            remark = environment.read_remark(python.parent.parent)
-            self._relay.emit(StageEvent(name="environment", state="done", seconds=0.0, detail=remark))
         self._python = python
 
     def close(self) -> None:

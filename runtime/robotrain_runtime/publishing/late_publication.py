@@ -1,6 +1,5 @@
 """Publication of a run's checkpoints apart from the run: on another machine, or once it has ended."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from robotrain_runtime.publishing.description import ReportedFacts
 from robotrain_runtime.publishing.publication import AddressDestination
 from robotrain_runtime.publishing.sealing import PublishedCopy, SealedArtifact
 
-RETRY_PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds between the tries of one checkpoint."""
 LogFunction = Callable[[str], None]
 Points = Iterable[tuple[float, float]]
 
@@ -74,7 +71,7 @@ class LatePublication:
         return problems, [*targets.list_target_warnings(self._document, [inspected_target])]
 
     def publish(self, folder: Path) -> PublishedCopy:
-        """Write a sealed checkpoint, in a folder that is named by its step; retry what may pass."""
+        """Write a sealed checkpoint, in a folder that is named by its step."""
         manifest = checkpoint.read_manifest(folder)
         problem = checkpoint.validate_checkpoint(folder)
         if manifest is not None and not problem and manifest.run != self._document.run:
@@ -82,15 +79,10 @@ class LatePublication:
         if manifest is None or problem:
             raise JobFailed(problem)
         self._spec = _load_spec(self._document, folder)
-        for pause in (*RETRY_PAUSES, None):
-            try:
-                return self._destination.publish(SealedArtifact(folder=folder, manifest=manifest), lambda: False)
-            except (OSError, PermanentError) as error:
-                if pause is None or isinstance(error, PermanentError):
-                    raise JobFailed(describe_error(error)) from None
-                self._log_line(f"step {manifest.step}: {describe_error(error)}; trying again")
-                time.sleep(pause)
-        raise AssertionError
+        try:
+            return self._destination.publish(SealedArtifact(folder=folder, manifest=manifest), lambda: False)
+        except (OSError, PermanentError) as error:
+            raise JobFailed(describe_error(error)) from None
 
     def close(self) -> None:
         """End everything that is still running."""

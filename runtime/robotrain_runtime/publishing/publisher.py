@@ -3,8 +3,8 @@
 import math
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -155,8 +155,6 @@ POLICY_TAG = "policy_artifact"
 """The tag of the tracking run that names the artifact of the evaluated policy."""
 KIND_NAMES: Mapping[str, str] = {"results": "the results folder", "policy": "the evaluated policy"}
 
-ArtifactItem = TypeVar("ArtifactItem", CompleteArtifact, SealedArtifact)
-
 
 class Publisher:
     """A publisher that copies each complete artifact once to each destination, and retries and reports errors.
@@ -251,7 +249,7 @@ class Publisher:
         self._sealing.finish()
         began = time.monotonic()
         deadline = began + child.get_grace_seconds() if stop.number else math.inf
-        next_report, pause = began + REPORT_SECONDS, REPORT_SECONDS
+        next_report = began + REPORT_SECONDS
         while self._is_busy() and stop.count < 2 and time.monotonic() < deadline:
             try:
                 with stop.interruptible():
@@ -263,9 +261,11 @@ class Publisher:
                     if queue.failures and not to.is_required:
                         queue.finish(cancel=True)
             if time.monotonic() > next_report:
-                self._emit(Note(level="info", text="still publishing: " + "; ".join(self._describe_progress())))
-                next_report = next_report + pause
-                pause = pause * 2
+                waiting: list[tuple[CompleteArtifact | SealedArtifact, str]] = [*self._sealing.unfinished]
+                for _, queue in self._queues:
+                    waiting += queue.unfinished
+                self._emit(Note(level="info", text=f"still publishing: {_describe_artifacts(waiting)}"))
+                next_report += next_report - began
         self._cancel()
         self._closed = True
         sealing.remove_results_copy(self._document)
@@ -352,51 +352,29 @@ class Publisher:
     def _warn_about(
         self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, reason: str, retrying: bool
     ) -> None:
-        self._warn_once(about, reason, f"{_describe_artifacts([artifact])} is not {problem}: {reason}", retrying)
+        self._warn_once(
+            about, reason, f"{_describe_artifacts([(artifact, reason)])} is not {problem}: {reason}", retrying
+        )
 
     def _warn_once(self, about: str, reason: str, text: str, retrying: bool) -> None:
         if (about, reason) not in self._warned:
             self._warned.add((about, reason))
             self._emit(Note(level="warning", text=f"{text}; trying again" if retrying else text))
 
-    def _describe_progress(self) -> Iterator[str]:
-        if self._sealing.is_busy and (unfinished := self._sealing.unfinished):
-            yield f"{_describe_artifacts([artifact for artifact, _ in unfinished])}, being sealed"
-        for to, queue in self._queues:
-            for reason, artifacts in _group_by_error(queue.unfinished if queue.is_busy else ()):
-                yield f"{_describe_artifacts(artifacts)} to {to.name}" + ("" if reason == NO_TIME else f" ({reason})")
-
     def _list_unpublished(self) -> Iterator[tuple[str, bool]]:
-        """Yield a sentence for each error, and whether the artifact was required."""
-        for reason, artifacts in _group_by_error(self._sealing.unfinished):
-            yield f"{_describe_artifacts(artifacts)} could not be sealed: {reason}", self._needed
+        """Yield a sentence for each destination with errors, and whether the artifact was required."""
+        if unfinished := self._sealing.unfinished:
+            yield f"{_describe_artifacts(unfinished)} could not be sealed: {unfinished[0][1]}", self._needed
         for to, queue in self._queues:
-            current = [(artifact, reason) for artifact, reason in queue.unfinished if self._is_current(artifact)]
-            for reason, failed_artifacts in _group_by_error(current):
+            if current := [item for item in queue.unfinished if self._is_current(item[0])]:
                 remedy = "" if to.is_required else to.describe_remedy(self._document.run)
-                yield (
-                    f"{_describe_artifacts(failed_artifacts)} could not be published to {to.name}: {reason}{remedy}",
-                    to.is_required,
+                sentence = (
+                    f"{_describe_artifacts(current)} could not be published to {to.name}: {current[0][1]}{remedy}"
                 )
+                yield sentence, to.is_required
 
 
-def _group_by_error(unfinished: Iterable[tuple[ArtifactItem, str]]) -> Iterable[tuple[str, list[ArtifactItem]]]:
-    items_by_error = defaultdict(list)
-    for item, reason in unfinished:
-        items_by_error[reason].append(item)
-    return items_by_error.items()
-
-
-def _describe_artifacts(artifacts: Sequence[CompleteArtifact | SealedArtifact]) -> str:
-    """Return `checkpoint 000020`, `checkpoints 000020 and 000040`, `the results folder` …"""
-    checkpoint_names = [artifact.folder.name for artifact in artifacts if artifact.kind == "checkpoint"]
-    checkpoints = (
-        [f"checkpoint{'s' * (len(checkpoint_names) > 1)} {_join_names(checkpoint_names)}"] if checkpoint_names else []
-    )
-    return _join_names(
-        [*checkpoints, *(KIND_NAMES[artifact.kind] for artifact in artifacts if artifact.kind in KIND_NAMES)]
-    )
-
-
-def _join_names(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+def _describe_artifacts(unfinished: Sequence[tuple[CompleteArtifact | SealedArtifact, str]]) -> str:
+    """Return `checkpoint 000020, the results folder`, each once."""
+    names = (KIND_NAMES.get(artifact.kind, f"checkpoint {artifact.folder.name}") for artifact, _ in unfinished)
+    return ", ".join(dict.fromkeys(names))

@@ -1,13 +1,11 @@
 """Tracking addresses: the container plugin of each, and the setup of MLflow's import."""
 
 import functools
-import gc
 import importlib
 import os
 import sqlite3
 import sys
 from contextlib import closing
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -51,25 +49,11 @@ def get_run_page(uri: str, experiment_id: str, run_id: str) -> str:
     return plugin.ui(uri, experiment_id, run_id) if plugin else uri
 
 
-def import_mlflow(uri: str) -> Any:
+def import_mlflow() -> Any:
     """Import MLflow in a process that is there for it alone, without what takes long and a client does without."""
     unused: dict[str, Any] = dict.fromkeys(UNUSED_PACKAGES)
     sys.modules.update(unused)  # importing None raises ModuleNotFoundError
-    if uri.startswith(SQLITE):
-        _hide_mlflow_plugins()
-    mlflow = importlib.import_module("mlflow")
-    gc.freeze()  # what the end of the process would look through, in a quarter of a second
-    return mlflow
-
-
-def _hide_mlflow_plugins() -> None:
-    """Let MLflow find no plugins: a database needs none, and that of Azure ML takes 0.4 s."""
-    find = metadata.entry_points
-
-    def find_others(**query: Any) -> Any:
-        return metadata.EntryPoints() if str(query.get("group", "")).startswith("mlflow.") else find(**query)
-
-    metadata.entry_points = find_others
+    return importlib.import_module("mlflow")
 
 
 def has_mlflow_tables(database: Path) -> bool:

@@ -32,7 +32,7 @@ MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVA
 VALUE_CODES = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INTERNAL_ERROR")
 """Error codes for values that are refused: the first by MLflow's client too, the others by servers alone."""
 
-mlflow: Any = tracking_address.import_mlflow(os.environ.get("MLFLOW_TRACKING_URI", ""))
+mlflow: Any = tracking_address.import_mlflow()
 """Only the training environment has it."""
 
 

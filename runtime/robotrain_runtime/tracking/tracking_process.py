@@ -284,13 +284,8 @@ class TrackingRun:
 
     def _give_up(self) -> None:
         """Say what could not be written before the tracker kills this process, and end it."""
-        metric_values = [pending for pending in tuple(self._pending) if isinstance(pending, MetricValue)]
-        missing_parts = ["how the run ended"]
-        if metric_values:
-            steps = {metric_value.step for metric_value in metric_values}
-            missing_parts.insert(0, f"{len(metric_values)} values of metrics (steps {min(steps)} to {max(steps)})")
-        subject = f"tracking at {redact_address(self._store.uri)}"
-        warning = f"{subject} did not record everything in time: {' and '.join(missing_parts)}; events.jsonl has them"
+        count, subject = len(self._pending), f"tracking at {redact_address(self._store.uri)}"
+        warning = f"{subject} did not record everything in time: {count} values and events; events.jsonl has them"
         emit_event(Note(level="warning", text=warning))
         os._exit(0)
 

@@ -20,7 +20,7 @@ HUB = "https://huggingface.co"
 UNPARSED = {"ValueError", "LookupError", "TypeError", "AttributeError"}
 """Errors of the library about an answer that it cannot parse."""
 
-Reason = Literal["gated", "missing", "no-revision", "denied", "disabled", "offline", "other"]
+Reason = Literal["gated", "missing", "no-revision", "denied", "offline", "other"]
 
 
 class HubFailure(NamedTuple):
@@ -84,11 +84,9 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
         return HubFailure("missing", f"{missing}: check the spelling; if it is private, {request.token_hint}")
     if "OfflineModeIsEnabled" in names:
         return HubFailure("offline", f"{request.repository} is not in the cache, and HF_HUB_OFFLINE is set")
-    if "DisabledRepoError" in names:
-        return HubFailure("disabled", f"{hub} has disabled {subject}")
     if status == 401 and request.token:
         wrong = f"{hub} does not accept {request.token} for {request.repository}, it is wrong or has expired (HTTP 401)"
-        return HubFailure("other", f"{wrong}; to use another one: {request.remedy}" if request.remedy else wrong)
+        return HubFailure("other", f"{wrong}; to use another one: {request.remedy or 'set HF_TOKEN'}")
     if status in (401, 403):
         reason: Reason = "denied" if status == 403 else "other"
         hint = f"if it is gated, request access at {request.page}; {request.token_hint}"

@@ -44,7 +44,6 @@ class RepositoryNotFound(RepositoryInaccessible, SourceNotFound):
 
 ERROR_CLASSES = {
     **dict.fromkeys(("gated", "missing", "denied"), RepositoryInaccessible),
-    "disabled": RepositoryNotFound,
 }
 """The exceptions of failures for which a pin is not available, by the reason of the failure."""
 

@@ -18,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.address import redact_address
-from robotrain_runtime.contract.checkpoint import OUTPUT_TAG
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, program
@@ -96,7 +95,8 @@ class MlflowFetcher:
         else:
             paths = self._find_policy(artifact, may_be_any)
         if not paths:
-            raise self._make_missing_error(artifact, role, tags)
+            what = "artifacts" if role == CHECKPOINT_ROLE else "policy"
+            raise FetchError(f"the run {artifact.run} has no {what} at {artifact.path}")
         sizes = {path: dict(self._list_files(artifact.run, path)) for path in paths}
         for problem in (find_name_problem(name) for names in sizes.values() for name in names):
             if problem:
@@ -149,15 +149,6 @@ class MlflowFetcher:
             if not folder:
                 return {artifact.path: ""}
             folder = folder.rpartition("/")[0]
-
-    def _make_missing_error(self, artifact: RunArtifact, role: str, tags: Mapping[str, str]) -> FetchError:
-        """Return the error for a path without what the role takes, with the paths that have it."""
-        what = "artifacts" if role == CHECKPOINT_ROLE else "policy"
-        sentence = f"the run {artifact.run} has no {what} at {artifact.path}"
-        outputs = (tags.get(OUTPUT_TAG.format(part)) for part in artifact.path.split("/"))
-        if location := next(filter(None, outputs), ""):
-            return FetchError(f"{sentence}: that checkpoint is at {location}")
-        return FetchError(sentence)
 
     def _list_files(self, run: str, path: str) -> Iterator[tuple[str, int | None]]:
         """Yield path and size of the file at a path, or of the files below it; the size may be unknown."""
@@ -294,7 +285,7 @@ def main() -> None:
     uri = os.environ["MLFLOW_TRACKING_URI"]
 
     def fetch() -> Fetched:
-        mlflow = tracking_address.import_mlflow(uri)
+        mlflow = tracking_address.import_mlflow()
         fetcher = MlflowFetcher(mlflow, tracking_address.resolve_address(uri), options.to)
         if options.address.startswith("runs:"):
             artifact = reference.parse_run_artifact(options.address)

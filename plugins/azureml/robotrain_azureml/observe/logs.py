@@ -102,12 +102,8 @@ LOG_NAME = r"user_logs/std_log[^/]*\.txt"
 
 def select_run_logs(log_names: Iterable[str]) -> list[str]:
     """Return the logs of the run's processes in order: that of the first node, which leads the others, in front."""
-    return sorted((name for name in log_names if re.fullmatch(LOG_NAME, name)), key=_make_sort_key)
-
-
-def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
-    parts = re.split(r"(\d+)", name)
-    return len(parts), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    run_logs = (name for name in log_names if re.fullmatch(LOG_NAME, name))
+    return sorted(run_logs, key=lambda name: (len(name), name))
 
 
 LINE_PREFIX = "[azureml] "

@@ -1,10 +1,8 @@
 """The environment, data assets and models of a job: whether each exists."""
 
-import contextlib
 import re
 from collections.abc import Iterator
 
-from robotrain.cluster.answers import as_int
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
@@ -70,42 +68,25 @@ def check_asset(preflight: PreflightContext, asset: WorkspaceAsset) -> Iterator[
     except ArmError as error:
         if not errors.is_part_missing(error, asset.name):
             raise
-        yield _make_missing_asset_problem(preflight, asset, workspace)
-
-
-def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:
-    subject, list_path = f"the workspace {workspace.name}", f"{workspace.resource}/{asset.kind}"
-    fixes: tuple[Suggestion, ...]
-    newest_version: object = None
-    with contextlib.suppress(ArmError):
-        newest_version = preflight.arm.get_properties(f"{list_path}/{asset.name}").get("latestVersion")
-    if newest_version and as_int(newest_version) is not None:
-        title = f"{subject} has no version {asset.version} of the {asset.noun} {asset.name}"
-        fixes = (Suggestion(f"{asset.flag} {asset.format_value(version=str(newest_version))}", "its newest version"),)
-    else:
-        title = f"{subject} has no {asset.noun} {asset.name}"
-        option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
-        command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
-        fixes = context.suggest_existing(preflight.arm, list_path, option, asset.name, command)
-    return make_problem("resource-unknown.asset", *fixes, where=asset.flag, given=asset.format_value(), title=title)
+        title = f"the workspace {workspace.name} has no version {asset.version} of the {asset.noun} {asset.name}"
+        command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list --name {asset.name}")
+        fix = Suggestion(command, "lists its versions")
+        yield make_problem("resource-unknown.asset", fix, where=asset.flag, given=asset.format_value(), title=title)
 
 
 def check_storage(preflight: PreflightContext) -> Iterator[Problem]:
     """Check that the datastore exists, holds blobs, and takes uploads if there are any. Raises ArmError."""
     spec = preflight.spec
-    command = spec.make_az_command("datastore list")
+    fix = Suggestion(spec.make_az_command("datastore list"), "lists the others")
     try:
         store = get_datastore(preflight.arm, spec.target_workspace, spec.datastore)
     except StorageError as error:
-        fix = Suggestion(command, "lists the others")
         yield make_problem("resource-unsuitable.datastore", fix, given=spec.datastore, error=str(error))
         return
     except ArmError as error:
         if error.status != 404:
             raise
-        path = f"{spec.target_workspace.resource}/datastores"
-        fixes = context.suggest_existing(preflight.arm, path, "--datastore {}", spec.datastore, command)
-        yield make_problem("resource-unknown.datastore", *fixes, given=spec.datastore, datastore=spec.datastore)
+        yield make_problem("resource-unknown.datastore", fix, given=spec.datastore, datastore=spec.datastore)
         return
     for upload in spec.uploads[:1]:
         yield from try_blobs(preflight, store, upload.to, upload.flag)

@@ -1,6 +1,6 @@
 """The compute of a job: whether it exists, is ready, and has the identity that the job signs in with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from robotrain.cluster.answers import as_int
@@ -121,10 +121,8 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
     except ArmError as error:
         if not errors.is_part_missing(error, spec.compute):
             raise
-    path = f"{spec.target_workspace.resource}/computes"
-    command = spec.make_az_command("compute list")
-    fixes = context.suggest_existing(preflight.arm, path, "--compute {}", spec.compute, command)
-    return make_missing_compute_problem(spec.compute, *fixes)
+    fix = Suggestion(spec.make_az_command("compute list"), "lists the others")
+    return make_missing_compute_problem(spec.compute, fix)
 
 
 def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
@@ -147,8 +145,7 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
     severity: Severity = "warning" if compute.kind == "kubernetes" else "error"
     name, count = compute.name, len(compute.identities)
     if not count and not compute.system_assigned:
-        fix = _suggest_assignment(spec, compute)
-        yield make_problem("azureml-identity-missing.none", fix, given=name, severity=severity, name=name)
+        yield make_problem("azureml-identity-missing.none", given=name, severity=severity, name=name)
     elif not spec.identity and not compute.system_assigned and count > 1:  # rendered without asking the workspace
         fixes = [_suggest_identity(identity) for identity in compute.identities if identity.client]
         yield make_problem(
@@ -158,21 +155,13 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
         identity_id = spec.identity.lower()
         if identity_id in [identity.client.lower() for identity in compute.identities]:
             return
-        by_object_id = [identity for identity in compute.identities if identity.principal.lower() == identity_id]
-        fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
-        reason = "This is an object id: use the client id."
-        if not by_object_id:
-            reason = 'The job would fail with "Identity not found".'
-            fixes.append(_suggest_assignment(spec, compute))
-        identity = spec.identity
         yield make_problem(
             "azureml-identity-missing.other",
-            *fixes,
+            *map(_suggest_identity, compute.identities),
             where=IDENTITY_FLAG,
-            given=identity,
+            given=spec.identity,
             severity=severity,
             name=name,
-            why=reason,
         )
 
 
@@ -180,23 +169,8 @@ def _suggest_identity(identity: ComputeIdentity) -> Suggestion:
     return Suggestion(f"{IDENTITY_FLAG} {identity.client}", f"{identity.name}, which the compute has")
 
 
-def _suggest_assignment(spec: AzureMLSubmissionSpec, compute: Compute) -> Suggestion:
-    options = "--identity-type UserAssigned --user-assigned-identities IDENTITY-RESOURCE-ID"
-    if compute.kind == "kubernetes":
-        options = f"--type Kubernetes --resource-id CLUSTER-RESOURCE-ID {options}"
-        command = spec.make_az_command(f"compute attach --name {compute.name} {options}")
-        return Suggestion(command, "attaches it again, with an identity")
-    return Suggestion(spec.make_az_command(f"compute update --name {compute.name} {options}"), "assigns one")
-
-
-UNKNOWN_SETTINGS: Mapping[str, tuple[str, Suggestion]] = {
-    "compute_kind": (
-        "it is treated as a Kubernetes compute",
-        Suggestion("--compute-kind managed", "if it is Azure ML's own"),
-    ),
-    "workload_identity": ("the job selects no identity", Suggestion("--workload-identity CLIENT-ID")),
-}
-"""For settings that only the workspace knows: the consequence if they are not looked up, and how to set them."""
+UNKNOWN_SETTINGS = ("compute_kind", "workload_identity")
+"""What only the workspace knows: without an answer, a compute is one of Kubernetes, and the job selects no identity."""
 
 
 def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
@@ -213,7 +187,7 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
     try:
         compute = parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
-        raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing_settings)]) from error
+        raise Rejected([_make_fetch_problem(arm, error, workspace, name)]) from error
     defaults = {
         "compute_kind": PlatformDefault(compute.kind, f"the kind of {compute.name}"),
         "workload_identity": PlatformDefault(compute.default_identity, f"the first identity of {compute.name}"),
@@ -221,28 +195,16 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
     return {field: defaults[field] for field in missing_settings if defaults[field].value}
 
 
-def _make_fetch_problem(
-    arm: ArmClient, error: ArmError, workspace: Workspace, name: str, missing_settings: Sequence[str]
-) -> Problem:
+def _make_fetch_problem(arm: ArmClient, error: ArmError, workspace: Workspace, name: str) -> Problem:
     if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
+    diagnosis = errors.diagnose_error(error, workspace)
     if error.is_transient:
-        diagnosis = errors.diagnose_error(error, workspace)
         return context.make_no_answer_problem([f"the compute {name}"], error, diagnosis)
     if error.status == 403:
         try:
             arm.get(workspace.resource)
         except ArmError as workspace_error:  # the workspace cannot be read either
             return context.make_workspace_problem(workspace_error, workspace, "warning")
-        consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing_settings), strict=True)
-        fixes = (*settings, *errors.diagnose_error(error, workspace).suggestions)
-        return make_problem(
-            "not-checked-here.compute",
-            *fixes,
-            given=name,
-            name=name,
-            consequences=" and ".join(consequences),
-            status=error.status,
-            code=error.code,
-        )
+        return context.make_unchecked_problem([f"the compute {name}"], diagnosis)
     return context.make_workspace_problem(error, workspace, "warning")

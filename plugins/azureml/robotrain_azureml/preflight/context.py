@@ -5,8 +5,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from robotrain.cluster.checks import suggest_names
-from robotrain.errors import Problem, Severity, Stage, Suggestion
+from robotrain.errors import Problem, Severity, Stage
 from robotrain.messages import Messages
 from robotrain.model.health import HealthResult, RunCheck, find_problems, report_ok
 from robotrain.redaction import MAX_SENTENCE, redact
@@ -39,17 +38,6 @@ class PreflightContext:
     def region(self) -> str:
         """The workspace's region as in URLs; empty if it is not known. Raises ArmError."""
         return self.workspace.get_text("location").replace(" ", "").lower()
-
-
-def suggest_existing(
-    arm: ArmClient, path: str, template: str, wrong_name: str, list_command: str
-) -> tuple[Suggestion, ...]:
-    """Suggest the names of a list of the resource manager; the command that lists them if it cannot be read."""
-    try:
-        existing_names = sorted(resource.require_text("name") for resource in arm.list_all(path))
-    except ArmError:
-        existing_names = []
-    return suggest_names(template, wrong_name, existing_names, list_command)
 
 
 MAX_CHECKS = 8

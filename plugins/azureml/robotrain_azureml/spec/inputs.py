@@ -4,7 +4,6 @@ Each source has its own input, even if it is named twice: readers of `dataset_as
 order.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -125,13 +124,6 @@ def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobIn
 def is_by_content(to: str) -> bool:
     """Return whether a datastore folder is named by its content, and so shared by all jobs."""
     return to.startswith(CONTENT_PREFIX)
-
-
-def find_input_flag(message: str) -> str:
-    """Return the flag of the input that a message of Azure's names; empty if it names none."""
-    match = re.search(r"\binput ['\"]?(\w+)", message)
-    flags = {re.escape(form.name).replace(r"\{\}", r"\d+"): form.flag for form in INPUT_FORMS.values()}
-    return next((flag for pattern, flag in flags.items() if match and re.fullmatch(pattern, match[1])), "")
 
 
 def make_asset_uri(asset: WorkspaceAsset) -> str:

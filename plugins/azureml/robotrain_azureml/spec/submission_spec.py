@@ -95,13 +95,11 @@ class WorkspaceAsset:
         """The asset in words."""
         return f"{self.noun} {self.name}:{self.version}"
 
-    def format_value(self, name: str = "", version: str = "") -> str:
-        """Return the asset as an option's value, optionally with another name or version."""
-        name = name or self.name
-        version = version or str(self.version)
+    def format_value(self) -> str:
+        """Return the asset as an option's value."""
         if not self.scope:
-            return f"azureml:{name}:{version}"
-        return f"azureml://{self.scope}/{self.kind}/{name}/versions/{version}"
+            return f"azureml:{self.name}:{self.version}"
+        return f"azureml://{self.scope}/{self.kind}/{self.name}/versions/{self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)

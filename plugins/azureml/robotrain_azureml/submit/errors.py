@@ -1,10 +1,7 @@
 """Errors of a submission, from the SDK, Azure ML or its storage, as problems."""
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 from robotrain.cluster.spec_patch import make_engine_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -17,7 +14,6 @@ from robotrain_sources.fetching.errors import iter_causes
 
 from robotrain_azureml import errors
 from robotrain_azureml.service import datastore
-from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import JOB_FILE, AzureMLSubmissionSpec
 from robotrain_azureml.submit.sdk import SdkCall
 
@@ -73,8 +69,6 @@ WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", "Subscri
 """Codes of a 404 for a missing or invisible workspace."""
 SAME_COMMAND = Suggestion("the same command", "nothing is submitted twice")
 EXPLAINED_STATUSES = (400, 404, 409, 412, 422)
-REQUEST_PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
-"""What was submitted, by a part of the request's path."""
 
 
 class TokenExpired(Rejected):
@@ -94,9 +88,13 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
         return TokenExpired([problem]) if has_expired else Rejected([problem])
-    if isinstance(azure_error, ArmError) and (specific_problem := _make_specific_problem(azure_error, call)):
-        return Rejected([specific_problem])
-    rejection = errors.make_rejection(azure_error, spec.target_workspace, f"submit {_describe_request(call)}")
+    if isinstance(azure_error, ArmError) and azure_error.status == 429:
+        fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
+        return Rejected([make_problem("platform-busy", fix, error=azure_error)])
+    is_explained = azure_error.status in EXPLAINED_STATUSES and azure_error.code not in WORKSPACE_MISSING_CODES
+    if isinstance(azure_error, ArmError) and is_explained:
+        return Rejected([make_problem("platform-refused", error=azure_error)])
+    rejection = errors.make_rejection(azure_error, spec.target_workspace, "submit the job")
     (problem,) = rejection.problems
     if rejection.transient:
         other_ways = [way for way in problem.suggestions if way.text != SAME_COMMAND.text]
@@ -104,59 +102,10 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     return Rejected([problem])
 
 
-def _make_specific_problem(error: ArmError, call: SdkCall | None) -> Problem | None:
-    if error.status == 429:
-        fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
-        return make_problem("platform-busy", fix, error=error)
-    if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
-        request = _describe_request(call)
-        flag = inputs.find_input_flag(str(error))
-        return make_problem("platform-refused", where=flag, request=request, error=error)
-    return None
-
-
-def _describe_request(call: SdkCall | None) -> str:
-    if call and ".blob." in call.host:
-        return REQUEST_PARTS["codes"]
-    return next((name for part, name in REQUEST_PARTS.items() if call and f"/{part}/" in call.path), "the job")
-
-
-UNKNOWN_FIELD = ["Unknown field."]
-_VALUE_KEYS = {"_schema", "value"}
-"""Keys of the error that are not keys of the job."""
-
-
 def make_unreadable_job_problem(error: BaseException, stage: Stage, *, is_patched: bool) -> Problem:
     """Return the problem of a job file that the SDK rejects: its patch is wrong, or robotrain has a bug."""
-    parsed_keys = (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))
-    keys = next(filter(None, parsed_keys), {})  # by key, like `resources.colour`, whether it is unknown
-    reasons = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
-    explanation = redact(" ".join(reasons), max_length=MAX_SENTENCE)
+    reason = redact(re.sub(r"(?:\\n|[\\\s])+", " ", str(error)), max_length=MAX_SENTENCE) or type(error).__name__
     if is_patched:
-        reason = explanation or f"It gives no reason ({type(error).__name__})."
         return dataclasses.replace(make_engine_problem("Azure ML's SDK", reason), stage=stage)
     way = Suggestion("robotrain render JOB.yaml --to FOLDER", "shows the job; please report it with its job.yaml")
-    key_names = ", ".join(f"{JOB_FILE}: {key}" for key in keys)
-    explanation = explanation or f"robotrain has a bug ({type(error).__name__})."
-    return make_problem("plan-unreadable", way, where=key_names, why=explanation, stage=stage)
-
-
-def _parse_keys(error_text: str) -> Iterator[tuple[str, bool]]:
-    start = error_text.find("{")
-    try:
-        details, _ = json.JSONDecoder().raw_decode(error_text, start) if start >= 0 else ({}, 0)
-    except ValueError:
-        return
-    if "errors" not in details:
-        yield from _flatten_keys(details, ())
-    else:
-        for error in details["errors"]:
-            yield from _parse_keys(str(error.get("message") or ""))
-
-
-def _flatten_keys(errors: Mapping[str, Any], parents: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
-    for name, error_value in errors.items():
-        if isinstance(error_value, Mapping) and not _VALUE_KEYS & error_value.keys():
-            yield from _flatten_keys(error_value, (*parents, name))
-        else:
-            yield ".".join((*parents, name)), error_value == UNKNOWN_FIELD
+    return make_problem("plan-unreadable", way, where=JOB_FILE, why=reason, stage=stage)

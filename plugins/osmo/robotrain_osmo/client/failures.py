@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
@@ -69,9 +69,8 @@ class OsmoRefusal(Refusal):
     """An error text and its meaning. `title` and `why` may contain groups such as `{1}`."""
 
     why: str = ""
-    """With groups such as `{1}`; without it OSMO's line is quoted."""
-    why_from: Literal["", "fields"] = ""
-    """`fields`: the reason is which fields a validation refused."""
+    """Without it OSMO's text is quoted."""
+
     exits: tuple[int, ...] = ()
     """Required exit codes; empty for any."""
     certain: bool = True
@@ -84,12 +83,11 @@ class OsmoRefusal(Refusal):
     def make_failure(self, match: re.Match[str], message: str) -> CommandFailure:
         """Return the failure of a message in which the pattern was found."""
         group_texts = [redact(group or "", max_length=MAX_TEXT_LENGTH) for group in (match[0], *match.groups())]
-        reason = describe_field_errors(message) if self.why_from else self.why.format(*group_texts)
         return CommandFailure(
             code=self.code,
             title=self.title.format(*group_texts),
             where=self.where,
-            why=reason or quote_line(message),
+            why=self.why.format(*group_texts) or (f"OSMO: {quote}." if (quote := quote_message(message)) else ""),
             suggestions=self.suggestions,
             certain=self.certain,
             attempts=self.attempts,
@@ -166,10 +164,10 @@ def diagnose_failure(result: ProcessResult, words: Sequence[str] = ()) -> Comman
         kind, match = refusal
         return kind.make_failure(match, message)
     exit_code = result.exit_code
-    line = f"killed by signal {-exit_code}" if exit_code < 0 else _select_line(message) or f"HTTP {status}"
+    line = f"killed by signal {-exit_code}" if exit_code < 0 else quote_message(message) or f"HTTP {status}"
     return CommandFailure(
         code="client-failed",
-        title=f"the `osmo` command failed: {redact(line, max_length=MAX_TEXT_LENGTH).rstrip('. ')}",
+        title=f"the `osmo` command failed: {line}",
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
         certain=exit_code == 1 and bool(result.stdout.strip()),  # so it reports a workflow that OSMO did not take
     )
@@ -184,9 +182,6 @@ _FRAMED_MESSAGE = r"Error message:\s*(.*?)(?:\nError code: .*)?\Z"
 _RESPONSE_BODY = r"Status Code: \d+\nHeader:\n.*?\nBody:\n(.*)"
 _SUBMIT_FAILED = r"^Workflow [^\n]*submit failed:\n"
 _HTTP_STATUS = r"(?m)Status Code: (\d{3})\b|^Error code: (\d{3})$|\"code\": (\d{3})\s*\}\s*\Z"
-_NOISE = (
-    r"^(?:Server responded with status code \d+|(?:Traceback|WARNING:|Current version:|Please|usage:) .*|\s.*|.*:)?$"
-)
 
 
 def _unwrap_message(message_text: str) -> str:
@@ -200,33 +195,10 @@ def _unwrap_message(message_text: str) -> str:
     return message.strip() if isinstance(message, str) else message_text
 
 
-def _select_line(message: str) -> str:
-    """Return the line that says most: the last one of a Python traceback, nothing of a web page."""
-    lines = message.splitlines()
-    if message.startswith("Traceback "):
-        return lines[-1].strip()
-    message_line = next((line for line in lines if not re.match(_NOISE, line)), message.partition("\n")[0].strip())
-    return "" if message_line.startswith("<") else message_line.removeprefix("Internal server error: ")
-
-
-MAX_FIELDS = 3
-_FIELD_ERROR = r"(?m)^([\w.\[\]-]+)\n\s+(.+?)(?: \[type=.*)?$"
-_FIELD_PREFIX = r"^workflow\.(?:groups\.\d+\.)?(?:tasks\.\d+\.)?"
-
-
-def quote_line(message: str) -> str:
-    """Quote OSMO's line."""
-    line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
-    return f"OSMO: {line}." if line else ""
-
-
-def describe_field_errors(message: str) -> str:
-    """Describe the fields that a validation refused, without values."""
-    try:
-        details = json.loads(message)["detail"]
-        fields = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        field_errors = re.findall(_FIELD_ERROR, message)
-        fields = [f"{re.sub(_FIELD_PREFIX, '', path)}: {reason.rstrip('.')}" for path, reason in field_errors]
-    omitted_note = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
-    return f"{'; '.join(map(redact, fields[:MAX_FIELDS]))}{omitted_note}."
+def quote_message(message: str) -> str:
+    """Return a message in one redacted line: the last one of a Python traceback, nothing of a web page."""
+    if message.startswith("<"):
+        return ""
+    text = message.splitlines()[-1] if message.startswith("Traceback ") else message
+    text = re.sub(r" \[type=.*(?:\n.*pydantic.*)?", "", text)  # of a validation: the value
+    return redact(" ".join(text.split()), max_length=MAX_TEXT_LENGTH).rstrip(". ")

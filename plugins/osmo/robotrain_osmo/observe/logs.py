@@ -27,13 +27,13 @@ from robotrain_osmo.observe.log_lines import (
 )
 from robotrain_osmo.observe.workflow_state import WorkflowState
 
-CURRENT_LOG_SECONDS = 15.0
-"""Time limit for the current log of an active workflow."""
+CURRENT_LOG_SECONDS = 30.0
+"""Time limit for the current log of an active workflow, which a pause ends."""
 ENDED_LOG_SECONDS = 20.0
 """Longest pause in the log of an ended workflow."""
 LONGEST_LOG_SECONDS = 300.0
 """Time limit for the log of an ended workflow."""
-OUTCOME_SECONDS = 5.0
+START_SECONDS, OUTCOME_SECONDS = 5.0, 10.0
 INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LOG_SECONDS:g} s"
 
 
@@ -43,8 +43,8 @@ def read_outcome(reference: Reference, node: int = 0) -> Outcome | None:
         () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))
     )  # other tasks may go on
     with open_log(reference, *tail_options) as log:
-        outcome_lines = select_lines(reference, read_raw_lines(log, OUTCOME_SECONDS))
-        return _find_outcome(map(parse_text, _read_until_quiet(outcome_lines, OUTCOME_SECONDS)), node)
+        outcome_lines = select_lines(reference, read_raw_lines(log, START_SECONDS))
+        return _find_outcome(map(parse_text, _collect(outcome_lines, 0, OUTCOME_SECONDS)[0]), node)
 
 
 def _find_outcome(log_lines: Iterable[str], node: int) -> Outcome | None:
@@ -105,26 +105,17 @@ def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> tu
         try:
             raw_lines = read_raw_lines(log, service.REQUEST_SECONDS, is_awaited=True)
             if workflow.is_finished and not workflow.others_active:
-                _ended_logs[key] = _read_to_end(raw_lines)
+                _ended_logs[key] = _collect(raw_lines, ENDED_LOG_SECONDS, LONGEST_LOG_SECONDS)
                 return _ended_logs[key]
-            return [*_read_until_quiet(raw_lines, CURRENT_LOG_SECONDS)], False
+            return _collect(raw_lines, 0, CURRENT_LOG_SECONDS)[0], False
         except CommandFailed:
             if workflow.started is None:  # that may mean that there is no log
                 return (), False
             raise
 
 
-def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float) -> Iterator[str]:
-    deadline = 0.0
-    for raw in raw_lines:
-        deadline = deadline or time.monotonic() + seconds  # a slow service takes longer to begin
-        if raw is None or time.monotonic() > deadline:
-            return
-        yield raw
-
-
-def _read_to_end(raw_lines: Iterator[str | None]) -> tuple[Sequence[str], bool]:
-    """Return all lines to the end, and whether they broke off."""
+def _collect(raw_lines: Iterator[str | None], pause: float, seconds: float) -> tuple[Sequence[str], bool]:
+    """Return the lines until a longer pause, or for `seconds` in all, and whether they broke off."""
     lines: list[str] = []
     began = last_time = time.monotonic()
     for raw in raw_lines:
@@ -132,7 +123,7 @@ def _read_to_end(raw_lines: Iterator[str | None]) -> tuple[Sequence[str], bool]:
         if raw is not None:
             lines.append(raw)
             last_time = now
-        if now - last_time > ENDED_LOG_SECONDS or now - began > LONGEST_LOG_SECONDS:
+        if now - last_time > pause or now - began > seconds:
             return lines, True
     return lines, False
 

@@ -239,23 +239,9 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
 def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Problem:
     run = pipeline_steps.get_whole_run(reference) or "RUN"
-    outputs = records.get_output_profile(pipeline_steps.get_whole_run(reference))
-    noun, register_option = outputs.noun, f"--set {outputs.register_parameter}={name}"
-    if log.run_id:
-        reason = f"Its tracking server is not a workspace or has no model of this {noun}, or its plan is missing here."
-    elif log.trimmed:
-        reason = f"It is unknown whether the {noun} was tracked: {TRIMMED_LOG_NOTE}."
-    else:
+    noun = records.get_output_profile(pipeline_steps.get_whole_run(reference)).noun
+    reason = f"Its tracking server is not a workspace or has no model of this {noun}, or its plan is missing here."
+    if not log.run_id:
         reason = f"The log of the {noun} shows no tracking."
-    resubmission = Suggestion(f"robotrain resubmit {run} {register_option}", "runs the job again")
-    resume_command, download_command = (
-        f"robotrain resume {run} {register_option}",
-        f"robotrain outputs --checkpoint last --to FOLDER {run}",
-    )
-    of_checkpoint = (
-        Suggestion(resume_command, "continues from the last published checkpoint; needs more --training-steps"),
-        Suggestion(download_command, f"downloads it; then az ml model create --name {name} --path FOLDER"),
-    )
-    reason = f"{reason} A run can also register its model itself."
-    fixes = (resubmission, *(of_checkpoint if outputs.resumable else ()))
-    return make_problem("feature-not-there", *fixes, given=name, run=run, why=reason)
+    note = f" {TRIMMED_LOG_NOTE}." if log.trimmed else ""
+    return make_problem("feature-not-there", given=name, run=run, why=f"{reason}{note}")

@@ -139,6 +139,10 @@ FAILURE_REASONS: Mapping[str, str] = {
     "FAILED_SUBMISSION": "OSMO did not accept the workflow",
     "FAILED_SERVER_ERROR": f"OSMO failed, not the job: {reasons.RETRY_HINT}",
     "FAILED_BACKEND_ERROR": f"the cluster or the machine failed, not the job: {reasons.RETRY_HINT}",
+    "FAILED_EXEC_TIMEOUT": "it reached its time limit: try `robotrain resume` or `resubmit` with a larger "
+    "--exec-timeout",
+    "FAILED_QUEUE_TIMEOUT": "no machine was free in time: use another --pool or --gpu-platform, or a larger "
+    "--queue-timeout",
     "FAILED_START_ERROR": "its container could not start: check --image and `osmo workflow events`",
     "FAILED_START_TIMEOUT": "it did not start in time: its image is large or unreachable, or a secret is missing "
     "(`osmo workflow events` says which)",
@@ -158,7 +162,6 @@ CODE_STATUSES: Mapping[int, str] = {
     3006: "FAILED_PREEMPTED",
 }
 """The failure status that an exit code of the task means, if the status itself says no more than FAILED."""
-START_FAILURES = ("FAILED_START_ERROR", "FAILED_START_TIMEOUT")
 OSMO_EXIT_CODES: Mapping[int, str] = {
     124: "it reached its time limit (exit code 124): try a larger --exec-timeout",
     137: "it was killed (exit code 137): if `osmo workflow events` shows OOMKilled, memory ran out, and more --memory, "
@@ -222,13 +225,7 @@ def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> s
         return f"{user} cancelled it" if user and user.lower() != "osmo" else "it was cancelled"
     if status == "FAILED_IMAGE_PULL":
         return _explain_image_failure(workflow.message)
-    if status == "FAILED_EXEC_TIMEOUT":
-        limit = reasons.format_limit(workflow.exec_timeout)
-        return f"it reached its time limit{limit}: try `robotrain resume` or `resubmit` with a larger --exec-timeout"
-    if status == "FAILED_QUEUE_TIMEOUT":
-        limit = reasons.format_limit(workflow.queue_timeout)
-        return f"no machine was free in time{limit}: use another --pool or --gpu-platform, or a larger --queue-timeout"
-    if status in START_FAILURES and re.search(r"(?i)\bsecret\b", workflow.message):
+    if status == "FAILED_START_ERROR" and re.search(r"(?i)\bsecret\b", workflow.message):
         cause = "its container could not start without a secret: `osmo credential list` shows those that there are"
         return _append_message(cause, workflow.message)
     if status in FAILURE_REASONS:

@@ -49,7 +49,6 @@ class WorkflowState:
     message: str = ""
     """Reason of the failure in OSMO's words."""
     queued_seconds: float | None = None
-    exec_timeout: float | None = None
     queue_timeout: float | None = None
     started: float | None = None
     ended: float | None = None
@@ -116,7 +115,6 @@ def parse_workflow(workflow_answer: object, task: str = "") -> WorkflowState:
         exit_code=as_int(newest_attempt.get("exit_code")),
         message=as_text(next(filter(None, messages), "")),
         queued_seconds=as_number(workflow_fields.get("queued_time")),
-        exec_timeout=as_number(workflow_fields.get("exec_timeout")),
         queue_timeout=as_number(workflow_fields.get("queue_timeout")),
         started=parse_time(workflow_fields.get("start_time")) or parse_time(newest_attempt.get("start_time")),
         ended=parse_time(workflow_fields.get("end_time")) or parse_time(newest_attempt.get("end_time")),

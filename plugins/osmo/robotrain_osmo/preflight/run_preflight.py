@@ -93,7 +93,7 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available_pools: list[Poo
     pool = next((pool for pool in available_pools if pool.name == submission.pool), None)
     if pool is None:
         pool_names = [pool.name for pool in available_pools]
-        fixes = suggest_names("--pool {}", submission.pool, pool_names, LIST_POOLS)
+        fixes = suggest_names("--pool {}", pool_names, LIST_POOLS)
         yield make_problem("resource-unknown.pool", *fixes, given=submission.pool, pool=submission.pool)
         return
     if pool.status not in ("", "ONLINE"):
@@ -104,7 +104,7 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available_pools: list[Poo
             yield make_problem("time-over-limit", given=limit, name=pool.name, pool_limit=pool_limit)
     if submission.gpu_platform not in pool.platforms:
         wanted = submission.gpu_platform
-        fixes = suggest_names("--gpu-platform {}", wanted, [*pool.platforms], LIST_POOLS)
+        fixes = suggest_names("--gpu-platform {}", [*pool.platforms], LIST_POOLS)
         yield make_problem("resource-unknown.gpu-platform", *fixes, given=wanted, name=pool.name, gpu_platform=wanted)
 
 
@@ -244,13 +244,9 @@ def check_input(submission: OsmoSubmissionSpec, required_input: OsmoInput) -> It
         yield make_problem("source-unreachable.input", *failure.suggestions, where=flag, given=url, why=failure.title)
         return
     if is_empty:
+        fix = Suggestion(f"osmo data list {url.rpartition('/')[0]} --no-pager", "lists the storage")
         reason = "OSMO would provide an empty folder and report success."
-        fixes = [Suggestion(f"osmo data list {url.rpartition('/')[0]} --no-pager", "lists the storage")]
-        if flag == dataset.DATASET_FLAG:
-            reason += f" {dataset.LEGACY_DATASET_NOTE}"
-            download = "osmo dataset download NAME FOLDER"
-            fixes.append(Suggestion(download, "with a 6.3 command, then --dataset-path FOLDER"))
-        yield make_problem("source-missing.empty", *fixes, where=flag, given=url, why=reason)
+        yield make_problem("source-missing.empty", fix, where=flag, given=url, why=reason)
 
 
 def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -> Iterator[Problem]:

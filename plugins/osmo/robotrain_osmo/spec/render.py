@@ -62,7 +62,7 @@ def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
     return _compress_payload(payload) + bz2.compress(buffer.getvalue())
 
 
-ARCHIVE_FORMAT = 6
+ARCHIVE_FORMAT = 7
 """Changes with what is made of a payload: archives are cached."""
 
 
