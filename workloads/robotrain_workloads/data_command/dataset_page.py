@@ -209,8 +209,14 @@ class _Drawing(NamedTuple):
             for mark in self.marks
             if mark.finding.feature in ("", *features) and mark.width < 100 * WHOLE
         ]
-        whole_line = [(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]
-        return make_chart(lines, "second", height, other_series=[whole_line], spans=spans, format_at=self.format_at)
+        return make_chart(
+            lines,
+            "second",
+            height,
+            other_series=[[(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]],
+            spans=spans,
+            format_at=self.format_at,
+        )
 
     def format_at(self, seconds: float) -> str:
         return f"{seconds:.2f} s, frame {round(seconds * self.fps)}"

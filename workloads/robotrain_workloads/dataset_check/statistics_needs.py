@@ -143,8 +143,7 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     """
     count, frames = ((statistics.get(name) or {}).get("count") for name in (ACTION, STATE))
     is_wanted = needs.values.get(RELATIVE_OPTION) is True
-    are_relative = count != frames
-    if count is None or frames is None or is_wanted == are_relative:
+    if count is None or frames is None or is_wanted == (count != frames):
         return
     learned, other_kind = ("relative", "absolute") if is_wanted else ("absolute", "relative")
     source = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other_kind} ones: {COMPUTED_WAY} mends it"
@@ -173,8 +172,10 @@ def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> I
     ]
     if missing_cameras:
         lack_text = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing_cameras)}"
-        way = Suggestion("--image-normalization dataset", "trains on pictures that are not normalized")
-        yield make_data_problem(f"{lack_text}: LeRobot fails where it would put ImageNet's statistics", way)
+        yield make_data_problem(
+            f"{lack_text}: LeRobot fails where it would put ImageNet's statistics",
+            Suggestion("--image-normalization dataset", "trains on pictures that are not normalized"),
+        )
 
 
 def _find_mode_problems(

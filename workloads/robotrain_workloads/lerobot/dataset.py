@@ -5,7 +5,6 @@ third of a microsecond an episode, so after some hundred episodes LeRobot would 
 can only be the wrong one from half the frame interval on: a quarter of the interval is always safe.
 """
 
-import importlib
 import math
 import os
 import re
@@ -103,8 +102,10 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
             Path(parent, entry_name) for entry_name in (*folders, *sorted(files)) if not entry_name.startswith(".")
         ):
             if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, allowed_folders)):
-                way = Suggestion(f"cp -rL {folder} COPY", "then use the copy")
-                yield make_data_problem(f"{name} has a link to a place outside of it: {path}", way)
+                yield make_data_problem(
+                    f"{name} has a link to a place outside of it: {path}",
+                    Suggestion(f"cp -rL {folder} COPY", "then use the copy"),
+                )
                 return
 
 
@@ -304,8 +305,7 @@ def _list_video_patterns(info: Mapping[str, Any], is_old: bool) -> Iterator[str]
     """Yield where the videos of each camera lie by the dataset's own template, or in the fixed places of v2.1."""
     template = info.get("video_path")
     template = VIDEO_FILES_V21 if is_old else template if isinstance(template, str) and template else VIDEO_FILES
-    cameras = [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]
-    for camera in cameras:
+    for camera in [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]:
         pattern = template.replace("{video_key}", camera) if re.fullmatch(r"\w[\w.-]*", camera) else template
         yield re.sub(r"\{[^}]*\}", "*", pattern)
 
@@ -343,9 +343,10 @@ def read_first_tasks(root: Path) -> Iterator[tuple[int, str]]:
 
 def read_episodes(root: Path, column: str) -> Iterator[tuple[int, Any]]:
     """Yield each episode's number and value in a column of their metadata. Needs pyarrow."""
-    parquet: Any = importlib.import_module("pyarrow.parquet")
+    from pyarrow.parquet import read_table
+
     for file in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
-        table = parquet.read_table(file, columns=["episode_index", column]).to_pydict()
+        table = read_table(file, columns=["episode_index", column]).to_pydict()
         yield from zip(table["episode_index"], table[column], strict=True)
 
 

@@ -1,6 +1,5 @@
 """The device to compute on. Needs PyTorch, which is imported on use."""
 
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +24,8 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
         another number of threads differ in the last bit from those of the trainer alone.
     Raise SystemExit with a sentence when the requested one is not available.
     """
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     mps = getattr(torch.backends, "mps", None)
     usable_by_device = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
     available_devices = [name for name in usable_by_device if usable_by_device[name]]
@@ -52,7 +52,8 @@ def leave_first_gpus(requested: str) -> None:
     """Let this process, which has used no GPU yet, take the last one only: a training beside it has the first."""
     if requested not in ("auto", "cuda"):
         return
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     if last_gpu := choose_last_gpu(os.environ.get(VISIBLE_DEVICES), torch.cuda.device_count()):
         os.environ[VISIBLE_DEVICES] = last_gpu
 
@@ -69,7 +70,8 @@ def choose_last_gpu(visible_gpus: str | None, count: int) -> str:
 
 def name_hardware(device: str) -> str:
     """Return what a device is called, where nodes may have different ones; empty for a CPU."""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     return str(torch.cuda.get_device_name(0)) if device == "cuda" else ""
 
 

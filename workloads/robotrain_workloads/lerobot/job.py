@@ -129,8 +129,11 @@ class LerobotJob:
 
         None where there is no plain value.
         """
-        options = self.model.read_options(self.arguments, as_json=self.reads_json)
-        return {**self.model.defaults, **self.start.settings, **options}
+        return {
+            **self.model.defaults,
+            **self.start.settings,
+            **self.model.read_options(self.arguments, as_json=self.reads_json),
+        }
 
     @cached_property
     def option_values(self) -> Mapping[str, Any]:

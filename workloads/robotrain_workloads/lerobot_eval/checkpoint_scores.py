@@ -248,8 +248,11 @@ def follow_checkpoints(
 
 def note_removed(step: int) -> None:
     """Send a warning about a checkpoint that was removed before it had scores."""
-    note_text = f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
-    emit_event(Note(level="warning", text=note_text))
+    emit_event(
+        Note(
+            level="warning", text=f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
+        )
+    )
 
 
 def _is_selected(step: int, step_selection: str) -> bool:

@@ -220,10 +220,10 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     is_new = job.start_source is None
     if is_new and not backbones.is_read_at_parsing(job.parameters):  # else it reads what is not here yet
         model = job.model.kind
-    policy_options = (argument for argument in job.arguments if argument.startswith("--policy."))
-    options = (str(model), *policy_options) if model else ()
-    environ = _make_environ(document, work)
-    return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
+    options = (
+        (str(model), *(argument for argument in job.arguments if argument.startswith("--policy."))) if model else ()
+    )
+    return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=_make_environ(document, work))
 
 
 def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
@@ -393,8 +393,7 @@ def _digest_lock(document: JobDocument) -> str:
     """Return the SHA-256 of the locked packages; empty for an environment of the user's own."""
     if document.placement.environment:
         return ""
-    lock = environment(document).lock.read_bytes()
-    return hashlib.sha256(lock + document.program_lock.encode()).hexdigest()
+    return hashlib.sha256(environment(document).lock.read_bytes() + document.program_lock.encode()).hexdigest()
 
 
 def _list_tasks(values: Mapping[str, Any]) -> list[str]:

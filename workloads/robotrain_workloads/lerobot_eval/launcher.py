@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 from robotrain_runtime.process.stop import STOPPED_STATUS
@@ -180,7 +179,8 @@ class KeptPolicies:
 
 def _has_room() -> bool:
     """Return whether half of the GPU is free: as much as a policy may need in all."""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     if not torch.cuda.is_available():
         return True
     free, total = torch.cuda.mem_get_info()

@@ -48,7 +48,8 @@ class Recording:
     """The episodes that are replayed of a dataset."""
 
     def __init__(self, loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> None:
-        datasets: Any = importlib.import_module("lerobot.datasets")
+        from lerobot import datasets
+
         data_errors.guard_frames()
         meta = datasets.LeRobotDatasetMetadata(root.name, root=root)
         self._root, self.episodes = root, episodes
@@ -84,7 +85,8 @@ class Recording:
 
         `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
-        torch: Any = importlib.import_module("torch")
+        import torch
+
         longest_episode = max(map(self.count_frames, episodes))
         threads = count_cores() - 1
         starts = range(0, longest_episode, self._length)
@@ -247,7 +249,8 @@ def measure_errors(
     seconds: Sequence[float],
 ) -> ReplayEpisode:
     """Return the errors of an episode; `predicted_frames` and `recorded_frames` hold an action for each frame."""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     predicted_actions = torch.stack(list(predicted_frames)).numpy()
     recorded_actions = torch.stack(list(recorded_frames)).float().numpy()
     errors = predicted_actions.astype("float64") - recorded_actions

@@ -85,9 +85,11 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
     task_option = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
     if task_option and (needs_tasks or env_tasks is not None):
-        task_text = redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
         yield make_problem(
-            "option-owned", given=redact(task_option, max_length=LONGEST_VALUE), env=env, value=task_text
+            "option-owned",
+            given=redact(task_option, max_length=LONGEST_VALUE),
+            env=env,
+            value=redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE),
         )
     elif needs_tasks and env_tasks is None:
         yield make_problem(
@@ -106,8 +108,9 @@ def _find_unknown_tasks(env: str, env_tasks: str, catalog: simulation.TaskCatalo
     shown_value = redact(env_tasks, max_length=LONGEST_VALUE)
     task_names = simulation.split_names(env_tasks)
     if not catalog.tasks:
-        ways = (suggest_leaving_out(TASKS_FLAG),)
-        yield make_problem("option-without-effect.one-task", *ways, given=shown_value, env=env)
+        yield make_problem(
+            "option-without-effect.one-task", *(suggest_leaving_out(TASKS_FLAG),), given=shown_value, env=env
+        )
         return
     example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or catalog.tasks[0]}", "for example")
     if not task_names:
@@ -134,16 +137,20 @@ def _check_steps(job: "Job", env: str) -> Iterator[Problem]:
     """Reject more steps than an episode of the environment can have."""
     steps, most_steps = job["env_steps"], simulation.SIMULATED_ENVIRONMENTS[env].most_steps
     if steps is not None and most_steps is not None and steps > most_steps:
-        ways = (Suggestion(f"--env-steps {most_steps}"), suggest_leaving_out("--env-steps"))
-        yield make_problem("value-out-of-range.steps", *ways, given=str(steps), env=env, most=most_steps)
+        yield make_problem(
+            "value-out-of-range.steps",
+            *(Suggestion(f"--env-steps {most_steps}"), suggest_leaving_out("--env-steps")),
+            given=str(steps),
+            env=env,
+            most=most_steps,
+        )
 
 
 def check_task_description(job: "Job") -> Iterator[Problem]:
     """Reject a description without words."""
     if job["task_description"] is not None and not str(job["task_description"]).strip():
         flag = "--task-description"
-        ways = (Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag))
-        yield make_problem("value-invalid.empty", *ways, flag=flag)
+        yield make_problem("value-invalid.empty", *(Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag)), flag=flag)
 
 
 def _check_starts(job: "Job", env: str) -> Iterator[Problem]:

@@ -104,8 +104,12 @@ def find_problems(
             if typed_options and options not in reported_options and values.breaks(rule, prefix):
                 reported_options.add(options)
                 subject = f"'s {model.kind}" if prefix else ""
-                title = f"LeRobot {model.lerobot.name}{subject} does not take {options}"
-                yield make_option_problem(options, title, values.explain(rule, prefix), rule.suggestion)
+                yield make_option_problem(
+                    options,
+                    f"LeRobot {model.lerobot.name}{subject} does not take {options}",
+                    values.explain(rule, prefix),
+                    rule.suggestion,
+                )
     if settings == {}:
         yield from _check_weights(given, model)
 

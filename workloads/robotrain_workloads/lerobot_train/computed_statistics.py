@@ -3,7 +3,6 @@
 Cameras keep those of the file: no picture is decoded.
 """
 
-import importlib
 import math
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -84,7 +83,8 @@ class ComputedStatistics:
             if last_start >= 0
             else np.array([], int)
         )
-        step: Any = importlib.import_module("lerobot.processor").RelativeActionsProcessorStep
+        from lerobot.processor import RelativeActionsProcessorStep as step
+
         action_names = [*(self._features[ACTION].get("names") or ())] or None
         excluded_joints = getattr(policy, "relative_exclude_joints", None) or []
         mask = np.array(

@@ -117,8 +117,13 @@ def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) ->
         count = f"{len(remaining)} of {total}"
         emit_event(Track(params={"episodes": count}))
         without_text = f", without {excluded}" if excluded else ""
-        ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
-        emit_event(Note(level="info", text=f"training on {count} episodes{without_text}", ways=ways))
+        emit_event(
+            Note(
+                level="info",
+                text=f"training on {count} episodes{without_text}",
+                ways=((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else (),
+            )
+        )
     return [f"{EPISODES_OPTION}=[{','.join(map(str, remaining))}]"] if excluded else []
 
 

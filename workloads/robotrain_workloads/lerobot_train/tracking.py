@@ -42,8 +42,13 @@ def describe_model(job: LerobotJob) -> str:
     document, parameters, start = job.document, job.parameters, job.start_source
     tags = trainer_options.make_tags(job)
     adapter_words = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
-    noun = "reward model" if parameters.get("reward_model") else "policy"
-    kind = " ".join((*adapter_words, *name_type(parameters).values(), noun))
+    kind = " ".join(
+        (
+            *adapter_words,
+            *name_type(parameters).values(),
+            "reward model" if parameters.get("reward_model") else "policy",
+        )
+    )
     lines = [
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {parameters['job_name']}, {parameters['training_steps']} steps (run {document.run})",
@@ -197,8 +202,9 @@ def describe_policy(job: LerobotJob) -> dict[str, object]:
     sections = [("Use", lineage.describe_use(document, base)), ("Data", _describe_data(document))]
     if base:
         facts = f"{adapter_tags['adapter']}, rank {adapter_tags['adapter_rank']}"
-        adapter_text = f"An adapter ({facts}), not a whole policy. Its base: {lineage.format_base(base)}."
-        sections.append(("Adapter", adapter_text))
+        sections.append(
+            ("Adapter", f"An adapter ({facts}), not a whole policy. Its base: {lineage.format_base(base)}.")
+        )
     if start := job.start_source:
         sections.append(("Start", f"{CARD_STARTS[start.role]} {model_card.format_source(start)}."))
     sections.append(("Repeat the training", model_card.format_job(document, TrainParameters)))

@@ -1,6 +1,5 @@
 """Monitor of LeRobot's trainer: metrics and checkpoints as events, and an end where nothing improves any more."""
 
-import importlib
 import json
 import logging
 import math
@@ -168,13 +167,14 @@ class TrainerMonitor:
 
     def install(self, trainer: ModuleType) -> None:
         """Wrap the functions that the trainer calls."""
-        accelerator = importlib.import_module("accelerate").Accelerator
+        from accelerate import Accelerator
+
         logging.getLogger().addFilter(self._filter_record)
         wrap_attribute(trainer.MetricsTracker, "reset_averages", self._send_window)
         if self._waits:
             self._waits.install(trainer)
-        wrap_attribute(accelerator, "reduce", self._remember_reduced)
-        wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
+        wrap_attribute(Accelerator, "reduce", self._remember_reduced)
+        wrap_attribute(Accelerator, "wait_for_everyone", self._leave_group)
         wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
         if self._early_stop:
             wrap_attribute(trainer, "should_save_checkpoint", self._decide_save_later)
@@ -306,12 +306,10 @@ def find_non_finite_tensor(file: Path) -> str:
     """Return the name of a floating-point tensor of a safetensors file with NaN or infinity; empty for none."""
     if not file.is_file():
         return ""
-    with importlib.import_module("safetensors").safe_open(file, framework="pt") as tensors:
-        tensor_names = tensors.keys()
-        return next(
-            (tensor_name for tensor_name in tensor_names if not bool(tensors.get_tensor(tensor_name).isfinite().all())),
-            "",
-        )
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as tensors:
+        return next((name for name in tensors.keys() if not tensors.get_tensor(name).isfinite().all()), "")  # noqa: SIM118
 
 
 def parse_held_out_loss(line: str) -> tuple[int, float] | None:

@@ -5,7 +5,6 @@ the first process announces the last step one step ahead, before it starts that 
 step without its gradients, so each finds the announcement when it is done. It costs one file lookup a step and no wait.
 """
 
-import importlib
 import os
 import signal
 import sys
@@ -17,7 +16,6 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
 from robotrain_runtime.contract.files import write_atomically
@@ -43,7 +41,8 @@ class RankStore:
     """Texts by name, which all ranks see. Needs PyTorch, and torchrun, which started this process."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        distributed: Any = importlib.import_module("torch.distributed")
+        from torch import distributed
+
         store = distributed.TCPStore(
             environ["MASTER_ADDR"],
             int(environ["MASTER_PORT"]),

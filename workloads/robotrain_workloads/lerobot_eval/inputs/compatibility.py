@@ -156,8 +156,10 @@ def _make_finding(env: str, texts: Sequence[str]) -> Problem:
         f"it was trained with {len(texts)} texts" if texts else "the text that it was trained with is not known"
     )
     example = shlex.quote(texts[0]) if texts else "TEXT"
-    reading_text = f"the policy reads its task in words, which {env} does not have, and {training_text}"
-    return make_data_problem(reading_text, f"{DESCRIPTION_FLAG} {example}")
+    return make_data_problem(
+        f"the policy reads its task in words, which {env} does not have, and {training_text}",
+        f"{DESCRIPTION_FLAG} {example}",
+    )
 
 
 def choose_description(

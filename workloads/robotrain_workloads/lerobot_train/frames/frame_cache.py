@@ -93,7 +93,8 @@ class FrameCache:
 
     def _read(self, video: PlannedVideo, slots: Sequence[Slot]) -> Any:
         """Return the frames as one tensor; None if one is missing."""
-        torch: Any = importlib.import_module("torch")
+        import torch
+
         frames = []
         for slot in slots:
             try:
@@ -206,8 +207,7 @@ def join() -> None:
         return
     with suppress(ImportError, OSError, ValueError):  # without it, frames are decoded
         plan_file = Path(os.environ[VARIABLE])
-        plan = frame_plan.load_plan(plan_file.read_text())
-        cache = FrameCache(plan, plan_file.with_name(STOPPED))
+        cache = FrameCache(frame_plan.load_plan(plan_file.read_text()), plan_file.with_name(STOPPED))
         reader = importlib.import_module(READER)
         setattr(reader, DECODE, functools.partial(cache.decode, getattr(reader, DECODE)))
 
