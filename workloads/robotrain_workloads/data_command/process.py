@@ -72,7 +72,8 @@ def inspect_dataset(
     identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
     key = hashlib.sha256(json.dumps([FORMAT, archive.digest, identity, questions]).encode()).hexdigest()
     if (stored_json := files.load_computed(key, FOLDER)) is not None:
-        return _load_inspected(json.loads(stored_json))
+        stored = json.loads(stored_json)
+        return InspectedDataset(tuple(map(load_finding, stored["findings"])), stored["results"])
     inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds, most_bytes)
     inspected_json = json.dumps(
         {"findings": [finding.dump() for finding in inspected.findings], "results": inspected.results}
@@ -80,10 +81,6 @@ def inspect_dataset(
     if len(inspected_json) <= LARGEST_KEPT:
         files.load_or_compute(key, lambda: inspected_json, FOLDER, MOST_KEPT)
     return inspected
-
-
-def _load_inspected(inspected: Mapping[str, Any]) -> InspectedDataset:
-    return InspectedDataset(tuple(map(load_finding, inspected["findings"])), inspected["results"])
 
 
 def _list_files(folder: Path) -> list[list[str]]:

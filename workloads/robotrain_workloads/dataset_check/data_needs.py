@@ -132,8 +132,14 @@ class DataNeeds:
     def find_crop_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
-        crop = self.values.get(name) if name and not self._is_resized() else None
-        if not isinstance(crop, list) or len(crop) != 2 or not all(isinstance(part, int) for part in crop):
+        crop = self.values.get(name) if name else None
+        is_resized = any("resize" in name and value for name, value in self.values.items())
+        if (
+            is_resized
+            or not isinstance(crop, list)
+            or len(crop) != 2
+            or not all(isinstance(part, int) for part in crop)
+        ):
             return
         for camera, size in self._list_picture_sizes().items():
             if any(part > length for part, length in zip(crop, size, strict=True)):
@@ -169,10 +175,6 @@ class DataNeeds:
         """Return the whole number of an option; None if it is something else."""
         option_value = self.values.get(name) if name else None
         return option_value if isinstance(option_value, int) and not isinstance(option_value, bool) else None
-
-    def _is_resized(self) -> bool:
-        """Return whether an option brings pictures to another size."""
-        return any("resize" in name and value for name, value in self.values.items())
 
     def _list_picture_sizes(self) -> dict[str, list[int]]:
         """Return height and width of each camera's pictures, as far as they are known."""

@@ -81,7 +81,15 @@ def describe_frame(open_dataset: Any, row: int, error: Exception) -> str:
 def describe_error(error: Exception, root: Path) -> str:
     """Return the file that was decoded where an exception was raised, and what the exception says."""
     causes = list(_list_causes(error))
-    file = next((path for cause in causes for path in _list_video_paths(cause)), root)
+    file = next(
+        (
+            Path(str(path))
+            for cause in causes
+            for frame, _ in traceback.walk_tb(cause.__traceback__)
+            if (path := frame.f_locals.get("video_path"))  # which LeRobot decoded there
+        ),
+        root,
+    )
     name = file.relative_to(root) if root in file.parents else file
     if damage := file_formats.explain_damage(file) if file != root else "":
         return f"{name} {damage}"
@@ -149,13 +157,6 @@ def _list_causes(error: BaseException) -> Iterator[BaseException]:
             return
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-def _list_video_paths(error: BaseException) -> Iterator[Path]:
-    """Yield the files that LeRobot decoded where the exception was raised."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if path := frame.f_locals.get("video_path"):
-            yield Path(str(path))
 
 
 def _describe(error: BaseException) -> str:

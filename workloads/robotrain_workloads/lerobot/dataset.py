@@ -290,15 +290,10 @@ def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> 
         yield f"{name} is incomplete: there is no {', no '.join(missing_patterns)}"
     tables = [pattern for pattern in files if pattern.endswith(".parquet")]
     for patterns, file_suffix in ((tables, ".parquet"), (_list_video_patterns(info, is_old), ".mp4")):
-        for path in _list_first_files(folder, patterns):
+        for path in (path for pattern in patterns for path in sorted(folder.glob(pattern))[:MOST_CHECKED]):
             if path.suffix == file_suffix and (damage := file_formats.explain_damage(path)):
                 yield f"{path} {damage}"
                 break
-
-
-def _list_first_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    for pattern in patterns:
-        yield from sorted(folder.glob(pattern))[:MOST_CHECKED]
 
 
 def _list_video_patterns(info: Mapping[str, Any], is_old: bool) -> Iterator[str]:

@@ -227,7 +227,7 @@ def follow_checkpoints(
         chosen_steps = [
             step
             for step in checkpoint.select_steps(checkpoints, step_selection)
-            if has_ended or _is_selected(step, step_selection)
+            if has_ended or step_selection == checkpoint.ALL or step % int(step_selection) == 0
         ]
         for step in sorted(seen_steps - checkpoints.keys() - done_steps):
             note_removed(step)
@@ -253,7 +253,3 @@ def note_removed(step: int) -> None:
             level="warning", text=f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
         )
     )
-
-
-def _is_selected(step: int, step_selection: str) -> bool:
-    return step_selection == checkpoint.ALL or step % int(step_selection) == 0

@@ -181,7 +181,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems in small files that LeRobot would fail on."""
     jobs = make_jobs(document, data, is_complete=True)
-    output = _get_output(document)
+    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     job = jobs[0]
     yield from policy_checkpoints.find_problems(document, data)
     yield from _find_problems(jobs)
@@ -194,10 +194,6 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
             f"the output folder {output} has results of another evaluation", "--output-dir NEW_FOLDER"
         )
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
-
-
-def _get_output(document: JobDocument) -> Path:
-    return run_setup.resolve_output_folder(document, Path(document.placement.work))
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

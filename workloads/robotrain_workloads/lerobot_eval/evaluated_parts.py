@@ -96,13 +96,9 @@ def score_part(
         return earlier_score
     with result_files.fill_folder(part_folder) as folder:
         score = score_policy(request, folder, evaluate, make_progress)
-        _write_score(folder, key, score)
+        result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
     free_memory()
     return score
-
-
-def _write_score(folder: Path, key: str, score: Scored) -> None:
-    result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
 
 
 def _read_earlier(part_folder: Path, key: str) -> Scored | None:
