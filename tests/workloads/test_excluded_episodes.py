@@ -146,7 +146,7 @@ def test_tracking_lineage_and_the_card_name_them(training, dataset):
     document = training(dataset(), exclude_episodes="3,7-9")
     publishing = container.publishing(document, job_documents.folders(document))
     assert publishing.tags["excluded_episodes"] == publishing.lineage["excluded_episodes"] == "3,7-9"
-    assert "Left out: episodes 3,7-9" in publishing.description.splitlines()
+    assert "Without the episodes 3,7-9" in publishing.description.splitlines()
     assert "- without the episodes 3,7-9" in dict(map(tuple, publishing.describes["sections"]))["Data"]
     assert tracking.describe_tracking_run(document, Path("o")).params["exclude_episodes"] == "3,7-9"
     assert "without" not in tracking._describe_data(training(dataset()))
