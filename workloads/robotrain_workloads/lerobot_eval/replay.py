@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -117,20 +117,12 @@ class Recording:
                         [pool.submit(self._dataset.__getitem__, self._find_row(episode, start)) for episode in episodes]
                     )
                 if pending_stretches and (len(pending_stretches) > ahead or start is None):
-                    yield [self._await_part(future) for future in pending_stretches.pop(0)]
+                    with _explain_damage(self._root):
+                        parts = [future.result() for future in pending_stretches.pop(0)]
+                    yield parts
         finally:
-            for part in (part for parts in pending_stretches for part in parts):
-                part.cancel()
-
-    def _await_part(self, pending_part: Future[Any]) -> Mapping[str, Any]:
-        """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
-        try:
-            frames: Mapping[str, Any] = pending_part.result()
-        except Exception as error:
-            if sentence := data_errors.explain_reading_error(error, self._root):
-                raise WorkFailed(sentence) from error
-            raise
-        return frames
+            for future in (future for futures in pending_stretches for future in futures):
+                future.cancel()
 
     def _find_row(self, episode: int, step: int) -> int:
         """Return the row of a frame among the rows that were read."""
@@ -200,8 +192,15 @@ def replay_episodes(
 
 def open_recording(loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> Recording:
     """Return episodes of the dataset at `root`. Raise SystemExit with a sentence when it is incomplete."""
-    try:
+    with _explain_damage(root):
         return Recording(loaded, root, request, episodes)
+
+
+@contextmanager
+def _explain_damage(root: Path) -> Iterator[None]:
+    """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
+    try:
+        yield
     except Exception as error:
         if sentence := data_errors.explain_reading_error(error, root):
             raise WorkFailed(sentence) from error

@@ -112,19 +112,16 @@ def _find_unknown_tasks(env: str, env_tasks: str, catalog: simulation.TaskCatalo
             "option-without-effect.one-task", *(suggest_leaving_out(TASKS_FLAG),), given=shown_value, env=env
         )
         return
-    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or catalog.tasks[0]}", "for example")
+    example = EXAMPLE_TASKS.get(env) or catalog.tasks[0]
+    example_way = Suggestion(f"{TASKS_FLAG} {example}", "for example")
     if not task_names:
-        yield make_problem(
-            "value-invalid.no-task",
-            given=shown_value,
-            example_tasks=EXAMPLE_TASKS.get(env) or catalog.tasks[0],
-        )
+        yield make_problem("value-invalid.no-task", given=shown_value, example_tasks=example)
     task_summary = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups_text = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
     for name in (name for name in task_names if name not in catalog.names):
         yield make_problem(
             "value-invalid.unknown-task",
-            *suggest_name(name, catalog.names, prefix=f"{TASKS_FLAG} ") or (example,),
+            *suggest_name(name, catalog.names, prefix=f"{TASKS_FLAG} ") or (example_way,),
             given=shown_value,
             env=env,
             name=redact(name, max_length=LONGEST_VALUE),
@@ -157,7 +154,7 @@ def _check_starts(job: "Job", env: str) -> Iterator[Problem]:
     """Parse the starts as the run will."""
     try:
         simulation.parse_starts(job["starts"], env)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         suggestions = (
             Suggestion("--starts NAME", "easy, like the recorded episodes"),
             Suggestion("--starts '[[256, 400, 200, 300, 0.8]]'", "states, used in turn"),
@@ -168,7 +165,7 @@ def _check_starts(job: "Job", env: str) -> Iterator[Problem]:
             "value-invalid.starts",
             *suggestions if is_placeable else (suggest_leaving_out("--starts"),),
             given=redact(job["starts"], max_length=LONGEST_VALUE),
-            why=format_error(error) if isinstance(error, ValueError) else "It is nested too deeply.",
+            why=format_error(error),
         )
 
 
@@ -197,7 +194,7 @@ def _check_confirmation(job: "Job") -> Iterator[Problem]:
 
 def list_states(job: "Job") -> tuple[tuple[float, ...], ...]:
     """Return the states that episodes start from; none if they are not listed, or not as they must be."""
-    with suppress(ValueError, RecursionError):  # reported elsewhere
+    with suppress(ValueError):  # reported elsewhere
         starts = simulation.parse_starts(job["starts"], str(job["env"]))
         return starts.states if isinstance(starts, simulation.StartStates) else ()
     return ()
