@@ -99,7 +99,8 @@ def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
 @pytest.fixture
 def emitted(monkeypatch):
     events = []
-    monkeypatch.setattr(episode_options, "emit_event", events.append)
+    for module in (episode_options, event):
+        monkeypatch.setattr(module, "emit_event", events.append)
     return events
 
 

@@ -174,7 +174,7 @@ class DataNeeds:
     def _get_size(self, name: str) -> int | None:
         """Return the whole number of an option; None if it is something else."""
         option_value = self.values.get(name) if name else None
-        return option_value if isinstance(option_value, int) and not isinstance(option_value, bool) else None
+        return option_value if type(option_value) is int else None
 
     def _list_picture_sizes(self) -> dict[str, list[int]]:
         """Return height and width of each camera's pictures, as far as they are known."""

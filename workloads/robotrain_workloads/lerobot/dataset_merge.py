@@ -51,7 +51,7 @@ class SourceDataset:
     def write_description(self, folder: Path, features: dataset_preparation.DatasetFeatures) -> None:
         """Write the description of the changed dataset, with these features."""
         path = folder / dataset.INFO_FILE
-        info = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(self.info)
+        info = json.loads(path.read_text("utf-8")) if path.is_file() else dict(self.info)
         path.write_text(json.dumps({**info, "features": features}, indent=4), encoding="utf-8")
 
 
@@ -215,9 +215,7 @@ def _read_lengths_v30(folder: Path) -> list[int]:
 
 def _read_lengths_v21(folder: Path) -> list[int]:
     episodes = sorted(
-        map(
-            json.loads, filter(str.strip, (folder / "meta" / "episodes.jsonl").read_text(encoding="utf-8").splitlines())
-        ),
+        map(json.loads, filter(str.strip, (folder / "meta" / "episodes.jsonl").read_text("utf-8").splitlines())),
         key=lambda episode: int(episode["episode_index"]),
     )
     return [int(episode["length"]) for episode in episodes]

@@ -6,7 +6,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.problem import Suggestion
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.machine.hardware import VISIBLE_DEVICES
@@ -44,7 +44,7 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
         os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
         torch.set_num_threads(count_threads(1))
     if is_first_rank():
-        emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen_device)}"))
+        emit_note(f"{activity} on {_describe_device(torch, chosen_device)}")
     return chosen_device
 
 

@@ -157,7 +157,7 @@ def _read_training(model: Path) -> PolicyTraining | None:
         return None
     held_out_part = dataset_config.get("eval_split") or 0
     episodes = dataset_config.get("episodes") or []
-    if isinstance(held_out_part, bool) or not isinstance(held_out_part, int | float) or not 0 <= held_out_part <= 1:
+    if type(held_out_part) not in (int, float) or not 0 <= held_out_part <= 1:
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
     if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")

@@ -202,7 +202,7 @@ def get_installed_version() -> LeRobotVersion:
 
 @functools.cache
 def _read_options(folder: Path) -> dict[str, Any]:
-    options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
+    options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text("utf-8"))
     for group, types in options["choices"].items():
         usual = options["usual"][group]
         options["choices"][group] = {kind: dict(sorted({**usual, **fields}.items())) for kind, fields in types.items()}
@@ -211,7 +211,7 @@ def _read_options(folder: Path) -> dict[str, Any]:
 
 @functools.cache
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_text("utf-8"))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from pathlib import Path
 from robotrain_runtime.comparison.best_checkpoint import Headline, find_best
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import collect_fields
-from robotrain_runtime.contract.event import Note, Scored, Track, emit_event
+from robotrain_runtime.contract.event import Scored, Track, emit_event, emit_note
 from robotrain_runtime.contract.failure import ERROR_PREFIX
 
 from robotrain_workloads.evaluation import result_files
@@ -92,7 +92,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     kept_policy = request.kept_policy and request.kept_policy / folder.name
     if kept_policy and not folder.exists():
         error_text = f"the best checkpoint, of step {best_score.step}, was removed after its evaluation: it is not kept"
-        emit_event(Note(level="warning", text=error_text))
+        emit_note(error_text, "warning")
         kept_policy = None
     print(f"the best checkpoint is that of step {best_score.step}", flush=True)
     emit_event(Track(tags={"policy_step": str(best_score.step)}))
@@ -179,7 +179,7 @@ def _score_checkpoint(
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
     reason = " ".join(reason.split())[:LONGEST_REASON]
-    emit_event(Note(level="warning", text=f"the checkpoint of step {step} could not be evaluated: {reason}"))
+    emit_note(f"the checkpoint of step {step} could not be evaluated: {reason}", "warning")
     return Scored(step=step, error=reason)
 
 
@@ -248,8 +248,4 @@ def follow_checkpoints(
 
 def note_removed(step: int) -> None:
     """Send a warning about a checkpoint that was removed before it had scores."""
-    emit_event(
-        Note(
-            level="warning", text=f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
-        )
-    )
+    emit_note(f"the checkpoint of step {step} was removed before it was evaluated: it has no scores", "warning")

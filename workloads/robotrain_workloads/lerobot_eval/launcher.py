@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.event import Track, emit_event, emit_note
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutResult
@@ -126,7 +126,7 @@ def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.Episode
         raise WorkFailed(error) from error
     if not selection.episodes:
         raise WorkFailed(f"{request.dataset or root} has no episodes to replay")
-    emit_event(Note(level="info", text=selection.why))
+    emit_note(selection.why)
     return selection
 
 

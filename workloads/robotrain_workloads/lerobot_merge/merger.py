@@ -56,7 +56,7 @@ def _write_train_config(folder: Path, to: Path) -> None:
     """Write the configuration of the training, which tells the held-out episodes, as that of a whole policy."""
     path = folder / TRAIN_CONFIG_FILE.name
     if path.is_file():
-        saved_config = json.loads(path.read_text(encoding="utf-8"))
+        saved_config = json.loads(path.read_text("utf-8"))
         config_json = json.dumps(
             {
                 **saved_config,

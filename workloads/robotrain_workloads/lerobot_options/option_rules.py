@@ -65,7 +65,7 @@ def parse_rule(text: str) -> Rule:
 @functools.cache
 def load_rules(lerobot: versions.LeRobotVersion) -> Mapping[str, Sequence[Rule]]:
     """Return the rules of a LeRobot version by the part of the options that they are about."""
-    sections = tomllib.loads((lerobot.folder / "rules.toml").read_text(encoding="utf-8"))
+    sections = tomllib.loads((lerobot.folder / "rules.toml").read_text("utf-8"))
     return {name: [parse_rule(text) for text in texts] for name, texts in sections.items()}
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.event import Track, emit_event, emit_note
 
 from robotrain_workloads.dataset_check import statistics_needs
 from robotrain_workloads.dataset_check.dataset_options import is_streamed_by
@@ -105,9 +105,7 @@ def _check_tables(request: TrainingRequest, options: Sequence[str], root: Path) 
     try:
         findings = find_problems(request, options, root)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
-        emit_event(
-            Note(level="warning", text=f"the tables of the dataset were not compared: {type(error).__name__}: {error}")
-        )
+        emit_note(f"the tables of the dataset were not compared: {type(error).__name__}: {error}", "warning")
         return
     if findings:
         end_as_preflight(data_errors.REFUSED + "; ".join(map(str, findings)))
@@ -117,16 +115,11 @@ def note_data(request: TrainingRequest, root: Path, *, has_chosen: bool) -> None
     """Tell what only the dataset's files show, which do not keep the training from running."""
     if has_chosen and not request.computed_statistics and not request.first:
         note_text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
-        emit_event(Note(level="info", text=note_text, ways=((statistics_needs.COMPUTED_WAY,),)))
+        emit_note(note_text, ways=((statistics_needs.COMPUTED_WAY,),))
     if request.reads_task:
         taskless_episodes = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
         if taskless_episodes:
-            emit_event(
-                Note(
-                    level="warning",
-                    text=f"{taskless_episodes} episode(s) have no text of their task, which is trained on",
-                )
-            )
+            emit_note(f"{taskless_episodes} episode(s) have no text of their task, which is trained on", "warning")
 
 
 class ChosenDecoder(NamedTuple):
@@ -241,4 +234,4 @@ def _shorten(error: Exception) -> str:
 
 def _warn(text: str) -> None:
     if is_first_rank():
-        emit_event(Note(level="warning", text=text))
+        emit_note(text, "warning")

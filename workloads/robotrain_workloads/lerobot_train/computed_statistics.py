@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 
 from robotrain_workloads.dataset_check import statistics as number_statistics
 from robotrain_workloads.dataset_check.table_files import Array
@@ -47,9 +47,7 @@ class ComputedStatistics:
             count = int(statistics[ACTION]["count"][0]) if ACTION in statistics else 0
             note_text = "numbers are normalized with statistics that are computed from the frames of"
             episodes = "all episodes" if self._chosen is None else f"these {len(self._chosen)} episodes"
-            emit_event(
-                Note(level="info", text=f"{note_text} {episodes} ({count} actions)", ways=(("--statistics stored",),))
-            )
+            emit_note(f"{note_text} {episodes} ({count} actions)", ways=(("--statistics stored",),))
         return datasets
 
     def compute(self, policy: Any = None) -> dict[str, dict[str, Array]]:

@@ -210,7 +210,7 @@ class LoadingState:
 def load_draws(checkpoint: Path) -> LoadingDraws | None:
     """Return what the training of a checkpoint had drawn; None if it does not tell."""
     with suppress(OSError, ValueError, TypeError):
-        return LoadingDraws(**json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8")))
+        return LoadingDraws(**json.loads((checkpoint / STATE_FILE).read_text("utf-8")))
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -178,7 +178,7 @@ def _place_weights(request: TrainingRequest) -> None:
     except (OSError, weights_file.WeightsError) as error:
         raise WorkFailed(error) from error
     if warning and device.is_first_rank():
-        emit_event(Note(level="warning", text=warning))
+        emit_note(warning, "warning")
 
 
 def _load_earlier_trainings(options: Sequence[str]) -> list[PolicyTraining]:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processes, emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Processes, emit_event, emit_note
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -85,7 +85,7 @@ class EarlyStop:
     def load(self, checkpoint: Path) -> None:
         """Go on from what was seen up to a checkpoint; from nothing if it has none."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+            state = json.loads((checkpoint / STATE_FILE).read_text("utf-8"))
             step = None if state["step"] is None else int(state["step"])
             loss, count = float(state["loss"]), int(state["without_improvement"])
             self.best_step, self.best_loss, self.without_improvement = step, loss, count
@@ -260,7 +260,7 @@ class TrainerMonitor:
             self._early_stop.save(folder)
         save_result = original(folder, *args, **kwargs)
         if problem := self._find_loss_problem():
-            emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
+            emit_note(f"checkpoint {folder.name} is not used: {problem}", "warning")
         else:
             emit_event(Checkpoint(step=step, path=str(folder.absolute()), model=MODEL_FOLDER))
         if self._stopping and not self._stop_handler.is_group:
@@ -268,7 +268,7 @@ class TrainerMonitor:
         if self._is_ending and self._early_stop:
             self._total = step
             self._send_metrics(step, {})
-            emit_event(Note(level="info", text=self._early_stop.describe_end(step)))
+            emit_note(self._early_stop.describe_end(step))
         return save_result
 
     def require_finite_loss(self) -> None:

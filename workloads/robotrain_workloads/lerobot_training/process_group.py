@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
+from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, emit_note
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
 
@@ -100,7 +100,7 @@ class ProcessAgreement:
     def failure(self) -> str:
         """The first reported failure; empty for none."""
         with suppress(FileNotFoundError):
-            return self._failure_file.read_text(encoding="utf-8")
+            return self._failure_file.read_text("utf-8")
         return ""
 
     def enter_rank(self) -> None:
@@ -207,7 +207,7 @@ class NodesStop(GroupStop):
             note_text = (
                 f"nodes of different kinds train together, at the pace of the slowest: {first_hardware}, {hardware}"
             )
-            emit_event(Note(level="warning", text=note_text))
+            emit_note(note_text, "warning")
 
     def require_same_decoder(self, program: str) -> None:
         """Raise SystemExit if this process would decode videos with another program than the first one."""

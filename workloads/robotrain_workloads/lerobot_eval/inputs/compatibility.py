@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.problem import Problem, make_data_problem, summarize_problem
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -190,5 +190,5 @@ def choose_description(
 
 
 def _note(text: str, origin: str) -> str:
-    emit_event(Note(level="info", text=f"the policy is told {text!r}: {origin}"))
+    emit_note(f"the policy is told {text!r}: {origin}")
     return text

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.problem import make_data_problem, summarize_problem
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -132,7 +132,7 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
 @functools.cache
 def _note_once(text: str) -> None:
     """Send a note, once, however many rounds and checkpoints there are."""
-    emit_event(Note(level="info", text=text))
+    emit_note(text)
 
 
 def _parse_config(env: str, options: Sequence[str], given_options: Sequence[str]) -> Any:

@@ -26,7 +26,7 @@ import numpy
 import torch
 from lerobot.envs import make_env_pre_post_processors, preprocess_observation
 from lerobot.utils.random_utils import set_seed
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.machine.hardware import count_cores
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
@@ -203,7 +203,7 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
     if sys.platform != "linux":
         if request.env_workers:
             note_text = f"--env-workers {request.env_workers}: works only on Linux; one process is used here"
-            emit_event(Note(level="warning", text=note_text))
+            emit_note(note_text, "warning")
         request = replace(request, env_workers=0)
     elif request.env_workers is None:
         request = replace(request, env_workers=count_cores())
@@ -217,7 +217,7 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
         note_text = (
             f"videos are recorded of the first {video.MOST_FILMED} of {request.eval_episodes} episodes{each_task_text}"
         )
-        emit_event(Note(level="info", text=note_text))
+        emit_note(note_text)
     rolled: list[RolloutEpisode] = []
     for task_request in requests:
         rolled += _roll_out_task(loaded, trial, task_request, on_episode)
@@ -231,7 +231,7 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
             "policy draws no"
             " random numbers: the others repeat them, and do not count"
         )
-        emit_event(Note(level="warning", text=note_text))
+        emit_note(note_text, "warning")
     return rollout_result
 
 
@@ -289,7 +289,7 @@ def _play_in_workers(
             f" so that results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"
             " --eval-batch-size makes more batches, with other random numbers"
         )
-        emit_event(Note(level="info", text=note_text))
+        emit_note(note_text)
 
     def work(number: int, pipe: Connection) -> None:
         torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.files import format_size
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
@@ -126,7 +126,7 @@ class FrameCache:
             note_text = (
                 f"no more frames are kept in {self._plan.folder}: {error.strerror or error}; the training goes on"
             )
-            emit_event(Note(level="warning", text=note_text))
+            emit_note(note_text, "warning")
 
 
 def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> ExitStack:
@@ -219,4 +219,4 @@ def _train_without(level: Any, reason: str) -> ExitStack:
 
 def _emit_note(level: Any, text: str) -> None:
     if is_first_rank():
-        emit_event(Note(level=level, text=text))
+        emit_note(text, level)
