@@ -97,7 +97,8 @@ def test_one_source_is_read_in_the_order_of_plain_training():
 @pytest.fixture
 def notes(monkeypatch):
     events = []
-    monkeypatch.setattr(event, "emit_event", events.append)
+    for module in (mixture_training, event):
+        monkeypatch.setattr(module, "emit_event", events.append)
     return events
 
 
