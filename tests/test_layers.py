@@ -103,7 +103,21 @@ TESTING_DEPENDENCIES = {"pytest", "hypothesis"}
 """What the extra `testing` adds for the kits."""
 ENVIRONMENT_DEPENDENCIES = {
     "robotrain_runtime": {"mlflow", "psutil", "pynvml"},
-    "robotrain_workloads": {"lerobot", "torch", "torchvision", "safetensors", "pyarrow", "pandas", "av", "accelerate"},
+    "robotrain_workloads": {
+        "lerobot",
+        "torch",
+        "torchvision",
+        "safetensors",
+        "pyarrow",
+        "pandas",
+        "av",
+        "accelerate",
+        "draccus",
+        "gymnasium",
+        "peft",
+        "tensorboard",
+        "wandb",
+    },
 }
 """What code may import that runs in a job's locked environment, never on the submit side."""
 ENTRY_MODULES = ("api", "engine", "platform")

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from robotrain_runtime.contract import child_python
-from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_workloads.data_command import data_report
-from robotrain_workloads.dataset_check import data_needs, statistics_needs
+from robotrain_workloads.dataset_check import statistics_needs
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL
@@ -162,26 +161,6 @@ def test_the_statistics_that_a_job_reads_are_shown(robotrain, words, choice):
     job = ("--platform", "local", "--dataset-path", ROOT / "examples/pusht-mini/dataset", "--training-steps", "5")
     values = robotrain("explain", "lerobot-train", *job, *words, "--json").json["values"]
     assert [row["value"] for row in values if row["name"] == "statistics"] == [choice]
-
-
-def test_converted_datasets_have_no_quantiles(training, tmp_path):
-    info = json.loads((ROOT / "examples/pusht-mini/dataset/meta/info.json").read_text())
-    (tmp_path / "old/meta").mkdir(parents=True)
-    (tmp_path / "old/meta/info.json").write_text(json.dumps({**info, "codebase_version": "v2.1"}))
-    statistics = {feature: {key: [0.0, 1.0] for key in ("min", "max", "mean", "std")} for feature in (ACTION, STATE)}
-    line = json.dumps({"episode_index": 0, "stats": statistics})
-    (tmp_path / "old/meta/episodes_stats.jsonl").write_text(f"{line}\n")
-    problems = {}
-    for choice in (None, "computed"):
-        document = training(tmp_path / "old", policy_type="pi05", convert_v21=True, statistics=choice)
-        job = LerobotJob(document, dict.fromkeys(document.sources, tmp_path / "old"))
-        problems[choice] = [
-            make_data_problem(problem) for problem in statistics_needs.find_problems(data_needs.find_needs(job))
-        ]
-    ((refused,), allowed) = problems.values()
-    assert "q01 and q99" in refused.title
-    assert [way.text for way in refused.suggestions] == ["--statistics computed"]
-    assert not allowed
 
 
 @pytest.mark.slow

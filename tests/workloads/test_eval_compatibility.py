@@ -250,7 +250,7 @@ def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, da
     )
     data = dataset(features=RECORDED)
     assert find_mismatches(policy=at, dataset=data, replay_episodes="0-1") == []
-    for wrong, instead in (("1,7", "1"), ("0-5", "0-1"), ("held-out", "all")):
+    for wrong, instead in (("1,7", "1,7: the"), ("0-5", "0-5: the"), ("held-out", "all")):
         mismatches = find_mismatches(policy=at, dataset=data, replay_episodes=wrong)
         check_findings(mismatches, fact=f"--replay-episodes {instead}")
     more = dataset(folder="more", features=RECORDED, total_episodes=8)

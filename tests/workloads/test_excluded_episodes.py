@@ -99,7 +99,8 @@ def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
 @pytest.fixture
 def emitted(monkeypatch):
     events = []
-    monkeypatch.setattr(episode_options, "emit_event", events.append)
+    for module in (episode_options, event):
+        monkeypatch.setattr(module, "emit_event", events.append)
     return events
 
 
@@ -146,7 +147,7 @@ def test_tracking_lineage_and_the_card_name_them(training, dataset):
     document = training(dataset(), exclude_episodes="3,7-9")
     publishing = container.publishing(document, job_documents.folders(document))
     assert publishing.tags["excluded_episodes"] == publishing.lineage["excluded_episodes"] == "3,7-9"
-    assert "Left out: episodes 3,7-9" in publishing.description.splitlines()
+    assert "Without the episodes 3,7-9" in publishing.description.splitlines()
     assert "- without the episodes 3,7-9" in dict(map(tuple, publishing.describes["sections"]))["Data"]
     assert tracking.describe_tracking_run(document, Path("o")).params["exclude_episodes"] == "3,7-9"
     assert "without" not in tracking._describe_data(training(dataset()))

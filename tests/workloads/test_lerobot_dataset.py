@@ -146,7 +146,7 @@ HOSTILE_DESCRIPTIONS: list[tuple[dict[str, object], str]] = [
     ({"features": {"action": {}, **{f"observation.a{number}": {} for number in range(20_000)}}}, "20,001 features"),
     ({"chunks_size": 10**18}, "chunks_size"),
     ({"chunks_size": 0}, "chunks_size 0"),
-    ({"chunks_size": "1000"}, "chunks_size 1000"),
+    ({"chunks_size": "1000"}, "chunks_size '1000'"),
     ({"data_files_size_in_mb": -1}, "data_files_size_in_mb -1"),
     ({"video_files_size_in_mb": float("inf")}, "video_files_size_in_mb inf"),
     ({"features": {"action": {}, "../../x": {"dtype": "float32"}}}, "../../x"),

@@ -128,7 +128,7 @@ def test_processors_get_the_statistics_of_renamed_features_by_their_new_names():
 @pytest.mark.parametrize(("tasks", "told"), [(["push", "", "  "], "2 episode(s) have no text"), (["push"], "")])
 def test_episodes_without_a_task_are_noted_if_it_is_trained_on(monkeypatch, tasks, told):
     notes = []
-    monkeypatch.setattr(completed_options, "emit_event", notes.append)
+    monkeypatch.setattr(event, "emit_event", notes.append)
     monkeypatch.setattr(completed_options.dataset, "read_first_tasks", lambda root: enumerate(tasks))
     own = types.SimpleNamespace(reads_task=True)
     completed_options.note_data(own, None, has_chosen=False)

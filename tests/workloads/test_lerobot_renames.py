@@ -211,15 +211,13 @@ def test_from_lerobot_translates_the_option(robotrain, policy):
 
 RECORDED = ["observation.state", "observation.image", "action"]
 UNKNOWN_NAMES = [
-    # the rename, the features of the dataset; the remedy
-    ({"observation.imag": "observation.images.top"}, RECORDED, ["--rename observation.image=observation.images.top"]),
-    ({"wrist": "observation.images.top"}, RECORDED, []),
-    ({"image": "observation.image"}, ["action"], []),
+    # the rename, the features of the dataset
+    ({"observation.imag": "observation.images.top"}, RECORDED),
+    ({"image": "observation.image"}, ["action"]),
 ]
 
 
-@pytest.mark.parametrize(("renames", "recorded", "ways"), UNKNOWN_NAMES)
-def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, ways):
+@pytest.mark.parametrize(("renames", "recorded"), UNKNOWN_NAMES)
+def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded):
     finding = make_data_problem(*policy_features.find_rename_problems(renames, recorded, None))
-    assert [suggestion.text for suggestion in finding.suggestions] == ways
     assert not finding.title.endswith("only ")

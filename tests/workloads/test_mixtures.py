@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from job_documents import check_job
 from robotrain import api
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import dataset as lerobot_dataset
 from robotrain_workloads.lerobot import dataset_preparation, dataset_shares
@@ -96,7 +97,8 @@ def test_one_source_is_read_in_the_order_of_plain_training():
 @pytest.fixture
 def notes(monkeypatch):
     events = []
-    monkeypatch.setattr(mixture_training, "emit_event", events.append)
+    for module in (mixture_training, event):
+        monkeypatch.setattr(module, "emit_event", events.append)
     return events
 
 

@@ -390,6 +390,13 @@ def emit_event(event: Event) -> None:
     emit_line(format_event(event))
 
 
+def emit_note(
+    text: str, level: Literal["info", "warning", "error"] = "info", *, ways: tuple[tuple[str, ...], ...] = ()
+) -> None:
+    """Send a message to the user."""
+    emit_event(Note(level=level, text=text, ways=ways))
+
+
 def emit_line(log_line: str) -> None:
     """Send a whole line the same way as an event, from any thread."""
     with _write_lock, suppress(OSError):

@@ -164,9 +164,11 @@ def view(
     dataset_folder = _find_folder(dataset)
     try:
         with show_progress(dataset, hidden=json) as progress:
-            options = {"episode": episode, "converts": True, "val_split": DEFAULT_VAL_SPLIT}
             inspected = process.inspect_dataset(
-                dataset_folder, {"view": options}, given_datasets.find_python, progress=progress
+                dataset_folder,
+                {"view": {"episode": episode, "converts": True, "val_split": DEFAULT_VAL_SPLIT}},
+                given_datasets.find_python,
+                progress=progress,
             )
     except process.InspectionFailed as error:
         raise _make_unread_error(dataset, str(error)) from None
@@ -208,8 +210,12 @@ def view(
     if target is None:
         return
     if json:
-        episode_facts = {"episode": shown_episode["episode"], "path": str(target.absolute()), "viewer": viewer}
-        print_json({**checked.dump(), **episode_facts})
+        print_json(
+            {
+                **checked.dump(),
+                **{"episode": shown_episode["episode"], "path": str(target.absolute()), "viewer": viewer},
+            }
+        )
     else:
         print_message(format_heading(checked))
         print_message(f"episode {shown_episode['episode']} is shown whole")
@@ -225,8 +231,9 @@ def _find_folder(dataset: str) -> Path:
     folder = Path(dataset).expanduser()
     if folder.is_dir():
         return folder
-    ways = suggest_path(folder, "robotrain data view ")
-    raise Rejected([make_problem("source-invalid.elsewhere", *ways, given=redact(dataset))])
+    raise Rejected(
+        [make_problem("source-invalid.elsewhere", *suggest_path(folder, "robotrain data view "), given=redact(dataset))]
+    )
 
 
 def _make_unread_error(dataset: str, reason: str) -> Rejected:

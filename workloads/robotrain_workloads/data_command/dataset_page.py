@@ -10,7 +10,7 @@ from robotrain.model.amounts import format_duration
 from robotrain.report.charts import LARGE, MAX_LINES, SMALL, Chart, Points, Span, make_chart, split_panels
 from robotrain.report.template import redact_text, render_template, split_constant
 
-from robotrain_workloads.dataset_check.findings import KINDS, Finding
+from robotrain_workloads.dataset_check.findings import ERRORS, REMEDIES, Finding
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, format_ranges
 
 ACTION, STATE = "action", "observation.state"
@@ -88,8 +88,8 @@ def render_dataset_page(
         command=f"robotrain data view {shlex.quote(dataset)}",
         is_about_episode=is_about_episode,
         list_episodes=_list_episodes,
-        severities={code: kind.severity for code, kind in KINDS.items()},
-        remedies={code: kind.remedy for code, kind in KINDS.items()},
+        severities={code: "error" if code in ERRORS else "warning" for code in REMEDIES},
+        remedies=REMEDIES,
     )
 
 
@@ -209,8 +209,14 @@ class _Drawing(NamedTuple):
             for mark in self.marks
             if mark.finding.feature in ("", *features) and mark.width < 100 * WHOLE
         ]
-        whole_line = [(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]
-        return make_chart(lines, "second", height, other_series=[whole_line], spans=spans, format_at=self.format_at)
+        return make_chart(
+            lines,
+            "second",
+            height,
+            other_series=[[(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]],
+            spans=spans,
+            format_at=self.format_at,
+        )
 
     def format_at(self, seconds: float) -> str:
         return f"{seconds:.2f} s, frame {round(seconds * self.fps)}"

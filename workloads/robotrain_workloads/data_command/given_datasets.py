@@ -11,7 +11,7 @@ from robotrain.config.sources import parse_source
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
-from robotrain.model.source import Source, SourceError, SourceKind
+from robotrain.model.source import Source, SourceError
 from robotrain.plugins import manager
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -46,7 +46,11 @@ class GivenDataset(NamedTuple):
 def parse_datasets(dataset_texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]:
     """Return the datasets that the arguments of `data check` name. Raise Rejected with the problems of all."""
     kinds = plugins.source_kinds()
-    readable_kinds = tuple(name for name, kind in kinds.items() if ROLE in kind.roles and _is_read_from_here(kind))
+    readable_kinds = tuple(
+        name
+        for name, kind in kinds.items()
+        if ROLE in kind.roles and (name == LOCAL_KIND or (kind.pinning and kind.pinning.list_files))
+    )
     parsed_datasets = list[GivenDataset]()
     problems = list[Problem]()
     for dataset_text in dataset_texts:
@@ -63,10 +67,6 @@ def parse_datasets(dataset_texts: Sequence[str], plugins: Plugins) -> list[Given
     if problems:
         raise Rejected(problems)
     return parsed_datasets
-
-
-def _is_read_from_here(kind: SourceKind) -> bool:
-    return kind.name == LOCAL_KIND or bool(kind.pinning and kind.pinning.list_files)
 
 
 def require_folders(datasets: Sequence[GivenDataset]) -> None:

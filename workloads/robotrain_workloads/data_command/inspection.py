@@ -74,8 +74,12 @@ class Inspection:
             self.root, self._name, convert=bool(options.get("converts")), description_only=not self._has_videos
         )
         for problem in problems:
-            text = summarize_problem(problem).rstrip(".").replace(f"{self.root}/", "")
-            self.add_answer("tables", make_finding("description-invalid", text))
+            self.add_answer(
+                "tables",
+                make_finding(
+                    "description-invalid", summarize_problem(problem).rstrip(".").replace(f"{self.root}/", "")
+                ),
+            )
         if self.findings:
             return
         info = dataset.load_dataset_info(self.root)
@@ -116,8 +120,9 @@ class Inspection:
         view = None
         try:
             recorded = self.recorded or load.load_episodes(self.root, Training())
-            has_numbers = "quality" in self.results
-            view = collect_view(recorded, self.findings, options.get("episode"), reads_numbers=has_numbers)
+            view = collect_view(
+                recorded, self.findings, options.get("episode"), reads_numbers="quality" in self.results
+            )
         except Exception:
             if not any(finding.severity == "error" for finding in self.findings):  # they say why
                 raise

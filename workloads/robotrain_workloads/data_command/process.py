@@ -70,10 +70,10 @@ def inspect_dataset(
     """
     archive = pack_payload({"data": CHILD})
     identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
-    key_parts = [FORMAT, archive.digest, identity, questions]
-    key = hashlib.sha256(json.dumps(key_parts).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FORMAT, archive.digest, identity, questions]).encode()).hexdigest()
     if (stored_json := files.load_computed(key, FOLDER)) is not None:
-        return _load_inspected(json.loads(stored_json))
+        stored = json.loads(stored_json)
+        return InspectedDataset(tuple(map(load_finding, stored["findings"])), stored["results"])
     inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds, most_bytes)
     inspected_json = json.dumps(
         {"findings": [finding.dump() for finding in inspected.findings], "results": inspected.results}
@@ -81,10 +81,6 @@ def inspect_dataset(
     if len(inspected_json) <= LARGEST_KEPT:
         files.load_or_compute(key, lambda: inspected_json, FOLDER, MOST_KEPT)
     return inspected
-
-
-def _load_inspected(inspected: Mapping[str, Any]) -> InspectedDataset:
-    return InspectedDataset(tuple(map(load_finding, inspected["findings"])), inspected["results"])
 
 
 def _list_files(folder: Path) -> list[list[str]]:
@@ -117,8 +113,11 @@ def _ask_process(
             described = {"folder": f"{folder}/dataset", "name": dataset.name, "has_videos": False}
             _download_tables(dataset, Path(folder, "dataset"), most_bytes, seconds or MOST_SECONDS)
         inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        environ = child_python.make_import_environ([folder], inherited) | OFFLINE
-        options = {"env": environ, "cwd": child_python.NEUTRAL_FOLDER, "stderr": errors}
+        options = {
+            "env": child_python.make_import_environ([folder], inherited) | OFFLINE,
+            "cwd": child_python.NEUTRAL_FOLDER,
+            "stderr": errors,
+        }
         findings, results, failure = list[Finding](), dict[str, dict[str, Any]](), ""
         try:
             with open_dialogue(str(python), "-m", CHILD, seconds=seconds, **options) as (process, is_late):

@@ -73,8 +73,7 @@ def collect_view(
     scores = [*_list_scores(recorded, findings, reads_numbers=reads_numbers)]
     by_number = {score.episode: score for score in scores}
     worst_first = _sort_by_worst(scores)
-    worst = worst_first[0] if worst_first else None
-    shown = worst if episode is None else by_number.get(episode)
+    shown = (worst_first[0] if worst_first else None) if episode is None else by_number.get(episode)
     tasks = Counter(score.task for score in scores)
     return {
         "name": str(recorded.root),
@@ -320,8 +319,7 @@ def _add_clip(strip: CameraStrip, recorded: Recorded, remaining_bytes: int) -> N
     assert video_place is not None
     path = recorded.root / video_place.path
     with av.open(str(path)) as source:
-        stream = source.streams.video[0]
-        codec = stream.codec_context.codec.canonical_name
+        codec = source.streams.video[0].codec_context.codec.canonical_name
         is_depth = dataset.is_depth(recorded.features[strip.name])
         seconds = float(source.duration or 0) / 1e6
         shown_share = min(1.0, (video_place.end - video_place.start) / seconds) if seconds else 1.0

@@ -142,8 +142,7 @@ def _find_frozen(camera: str, samples: Sequence[Sample], motion: Motion) -> Iter
         differences = np.abs(np.diff(pictures, axis=0))
         changes = differences.max(axis=(1, 2))
         all_changes += changes[np.diff(path[sample.frames]) > 0.01].tolist()
-        is_same = (changes <= UNCHANGED) & (differences.mean(axis=(1, 2)) <= UNCHANGED_MEAN)
-        for begin, end in find_runs(is_same):
+        for begin, end in find_runs((changes <= UNCHANGED) & (differences.mean(axis=(1, 2)) <= UNCHANGED_MEAN)):
             first, last = int(sample.frames[begin]), int(sample.frames[end])
             drift = np.abs(pictures[begin] - pictures[end]).max()
             part = (last - first) / max(len(path) - 1, 1)
@@ -160,8 +159,14 @@ def _make_stretch_finding(code: str, camera: str, verb: str, stretches: Sequence
     episode, begin, end = worst.span
     frames = "throughout" if worst.part >= WHOLE else f"in frames {begin} to {end - 1}"
     more = f", and in {len(stretches) - 1} more" if len(stretches) > 1 else ""
-    text = f"{camera} {verb} in episode {episode} {frames}{more}"
-    return make_span_finding(code, text, [stretch.span for stretch in stretches], 100 * worst.part, "%", camera)
+    return make_span_finding(
+        code,
+        f"{camera} {verb} in episode {episode} {frames}{more}",
+        [stretch.span for stretch in stretches],
+        100 * worst.part,
+        "%",
+        camera,
+    )
 
 
 def _choose_compared(sample: Sample) -> Array:
@@ -243,8 +248,12 @@ def _find_doubled(compared: Mapping[str, Mapping[int, Array]]) -> Iterator[Findi
             if same:
                 are_all = len(same) == len(common)
                 episodes = "all episodes" if are_all else f"episode {same[0]}{_describe_more(len(same))}"
-                text = f"{camera} shows the same pictures as {other} in {episodes}"
-                yield make_finding("cameras-equal", text, [] if are_all else same, feature=camera)
+                yield make_finding(
+                    "cameras-equal",
+                    f"{camera} shows the same pictures as {other} in {episodes}",
+                    [] if are_all else same,
+                    feature=camera,
+                )
 
 
 def _describe_more(count: int) -> str:

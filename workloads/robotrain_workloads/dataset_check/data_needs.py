@@ -15,7 +15,6 @@ from robotrain_workloads.lerobot.policy_features import (
     ACTION,
     STATE,
     WORLD,
-    find_feature_mismatches,
     get_image_shape,
 )
 from robotrain_workloads.lerobot.trained_model import TrainedModel
@@ -23,7 +22,6 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel
 REWARD = "next.reward"
 FEATURES_OPTION = "input_features"
 """With it, the user says what a new policy reads of the dataset."""
-CAMERA_KIND = "VISUAL"
 SPACE_OPTION = "action_mode"
 """The option with what the numbers of an action mean."""
 
@@ -41,8 +39,6 @@ def find_unmet_needs(needs: "DataNeeds") -> Iterator[Problem | str]:
     yield from needs.find_reward_problems()
     if needs.is_new:
         yield from needs.find_missing_inputs()
-        yield from needs.find_picture_problems()
-        yield from needs.find_feature_problems()
         yield from needs.find_camera_name_problems()
     if needs.is_new or needs.is_crop_given:
         yield from needs.find_crop_problems()
@@ -64,27 +60,11 @@ class DataNeeds:
         self.info = job.info if info is None else info
         self.is_new, self.resumes = job.start_source is None, job.start.mode == "checkpoint"
         self._facts, self._features, self._cameras = model.facts, get_features(self.info), list_cameras(self.info)
-        self._inputs = self._read_inputs()
-        self._pictures = self._list_pictures()
-
-    def _read_inputs(self) -> dict[str, dict[str, Any]] | None:
-        """Return the features that the policy reads, by the user's option or its own; empty for those of the dataset.
-
-        None if only LeRobot can read the option.
-        """
-        option = self.values.get(FEATURES_OPTION)
-        if isinstance(option, dict):  # LeRobot adds them to those of the policy that it starts from
-            option = {**(self.job.start.settings.get(FEATURES_OPTION) or {}), **option}
-        if not isinstance(option, dict | None):
-            return None
-        features = option or {}
-        are_read = all(
-            isinstance(feature, dict)
-            and isinstance(feature.get("shape"), list)
-            and isinstance(feature.get("type"), str)
-            for feature in features.values()
-        )
-        return features if are_read else None
+        chosen = self.values.get(FEATURES_OPTION) or {}
+        self.are_inputs_chosen = bool(chosen)
+        """Whether a new policy reads what the user says: then LeRobot says what does not fit."""
+        read_cameras = [name for name in self._cameras if name in chosen] if isinstance(chosen, dict) else []
+        self._pictures = {name: get_image_shape(self._features[name]) for name in read_cameras or self._cameras}
 
     @property
     def is_crop_given(self) -> bool:
@@ -92,17 +72,12 @@ class DataNeeds:
         name = self._facts.crop_option
         return bool(name) and self.job.options.get(self.model.format_flag(name)) is not None
 
-    def _list_pictures(self) -> dict[str, list[int]]:
-        """Return the cameras that a policy reads, each with channels, height and width as far as they are known."""
-        if self._inputs:
-            return {name: feature["shape"] for name, feature in self._inputs.items() if feature["type"] == CAMERA_KIND}
-        return {name: get_image_shape(self._features[name]) for name in self._cameras}
-
     def find_missing_inputs(self) -> Iterator[str]:
-        """Yield what a new policy reads that the dataset lacks, by the names of its features."""
-        if self._inputs is not None:
+        """Yield what a new policy reads that the dataset lacks or has otherwise, by the names of its features."""
+        if not self.are_inputs_chosen:
             yield from self._find_state_problems()
             yield from self._find_camera_problems()
+            yield from self._find_picture_problems()
 
     def find_reward_problems(self) -> Iterator[str]:
         """Yield a sentence if the reward is missing."""
@@ -120,36 +95,13 @@ class DataNeeds:
         fewest_cameras, most_cameras = self._facts.cameras or (0, None)
         takes_world = self._facts.environment_state
         count = len(self._pictures)
-        has_world = WORLD in (self._inputs or self._features)
-        subject = f"{self.model.format_flag(FEATURES_OPTION)} names" if self._inputs else "the dataset has"
-        if count < (fewest_cameras or 0) and not (takes_world and has_world):
+        if count < (fewest_cameras or 0) and not (takes_world and WORLD in self._features):
             needed_cameras = "a camera" if fewest_cameras == 1 else f"{fewest_cameras} cameras"
             needed_cameras += f" or {WORLD}" if takes_world else ""
-            yield f"{self.model.kind} needs {needed_cameras}, and {subject} {', '.join(self._pictures) or 'none'}"
+            yield f"{self.model.kind} needs {needed_cameras}, and the dataset has {', '.join(self._pictures) or 'none'}"
         elif most_cameras is not None and count > most_cameras:
             taken_cameras = "one camera" if most_cameras == 1 else f"{most_cameras} cameras"
-            yield f"{self.model.kind} takes {taken_cameras}, and {subject} {count}: {', '.join(self._pictures)}"
-
-    def find_feature_problems(self) -> Iterator[str]:
-        """Yield a sentence for each feature that a new policy shall read and that is not as the dataset records it."""
-        if not self._inputs:
-            return
-        flag = self.model.format_flag(FEATURES_OPTION)
-        others = [name for name in self._pictures if name in self._features and name not in self._cameras]
-        for name in others:
-            cameras = ", ".join(self._cameras) or "none"
-            yield f"{flag}: {name} is no camera of the dataset, which has {cameras}"
-        sizes = (*self._facts.largest_sizes.values(), self._facts.crop_option)
-        settings = {name: self.values.get(name) for name in sizes if name}
-        settings[FEATURES_OPTION] = {name: self._describe_input(name) for name in self._inputs if name not in others}
-        for mismatch in find_feature_mismatches(settings, self.info, {}, self._facts):
-            yield f"{flag}: {mismatch}"
-
-    def _describe_input(self, name: str) -> dict[str, Any]:
-        """Return a feature as far as it must be as the dataset has it: types that resize take any size."""
-        assert self._inputs is not None
-        is_sized = self._facts.picture_sized if name in self._pictures else not self._facts.resizes
-        return self._inputs[name] if is_sized else {**self._inputs[name], "shape": []}
+            yield f"{self.model.kind} takes {taken_cameras}, and the dataset has {count}: {', '.join(self._pictures)}"
 
     def find_camera_name_problems(self) -> Iterator[str]:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
@@ -167,9 +119,9 @@ class DataNeeds:
         if self._cameras and not any(name.startswith(prefix) for name in self._cameras):
             yield f"{self.model.kind} reads cameras whose names begin with {prefix}, and the dataset has {cameras}"
 
-    def find_picture_problems(self) -> Iterator[str]:
+    def _find_picture_problems(self) -> Iterator[str]:
         """Yield a sentence if pictures have sizes that the type does not take."""
-        sizes = self._list_picture_sizes() if self._inputs is not None else {}
+        sizes = self._list_picture_sizes()
         if self._facts.same_pictures and len({tuple(size) for size in sizes.values()}) > 1:
             sizes_text = ", ".join(f"{name} {_format_size(size)}" for name, size in sizes.items())
             yield f"{self.model.kind} takes pictures of one size, and the dataset has {sizes_text}"
@@ -180,15 +132,22 @@ class DataNeeds:
     def find_crop_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
-        crop = self.values.get(name) if name and not self._is_resized() else None
-        if not isinstance(crop, list) or len(crop) != 2 or not all(isinstance(part, int) for part in crop):
+        crop = self.values.get(name) if name else None
+        is_resized = any("resize" in name and value for name, value in self.values.items())
+        if (
+            is_resized
+            or not isinstance(crop, list)
+            or len(crop) != 2
+            or not all(isinstance(part, int) for part in crop)
+        ):
             return
         for camera, size in self._list_picture_sizes().items():
             if any(part > length for part, length in zip(crop, size, strict=True)):
                 height, width = (length * 7 // 8 for length in size)
                 crops = f"{self.model.kind} crops pictures to {_format_size(crop)}"
-                way = self.format_way(name, f"[{height},{width}]")
-                yield make_data_problem(f"{crops}, and {camera} is {_format_size(size)}", way)
+                yield make_data_problem(
+                    f"{crops}, and {camera} is {_format_size(size)}", self.format_way(name, f"[{height},{width}]")
+                )
                 return
 
     def find_size_problems(self) -> Iterator[Problem | str]:
@@ -215,11 +174,7 @@ class DataNeeds:
     def _get_size(self, name: str) -> int | None:
         """Return the whole number of an option; None if it is something else."""
         option_value = self.values.get(name) if name else None
-        return option_value if isinstance(option_value, int) and not isinstance(option_value, bool) else None
-
-    def _is_resized(self) -> bool:
-        """Return whether an option brings pictures to another size."""
-        return any("resize" in name and value for name, value in self.values.items())
+        return option_value if type(option_value) is int else None
 
     def _list_picture_sizes(self) -> dict[str, list[int]]:
         """Return height and width of each camera's pictures, as far as they are known."""

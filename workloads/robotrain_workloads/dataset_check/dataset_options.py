@@ -40,8 +40,10 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence for each reason why the episodes that are chosen cannot be read."""
     if is_streamed(job):
         if job.parameters[EXCLUDED]:
-            text = f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes"
-            yield make_data_problem(text, suggest_leaving_out(STREAMING))
+            yield make_data_problem(
+                f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes",
+                suggest_leaving_out(STREAMING),
+            )
         if job.parameters["num_workers"] == 0:
             yield make_data_problem(NO_LOADER, "--num-workers 1")
         return
@@ -51,8 +53,7 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
         if chosen is not None and recorded:
             _require_existing(chosen, recorded)
         if recorded:
-            trained = {*list_trained(job, recorded.total)}
-            yield from _find_mixture_problems(job, recorded, trained)
+            yield from _find_mixture_problems(job, recorded, {*list_trained(job, recorded.total)})
     except ValueError as error:
         yield str(error)
 

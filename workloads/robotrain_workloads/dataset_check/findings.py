@@ -12,94 +12,106 @@ Span = tuple[int, int, int]
 """Where it is: episode, first frame, last frame + 1."""
 
 
-class FindingKind(NamedTuple):
-    """What all findings of a code have in common."""
-
-    severity: Severity
-    """An error is what no policy can be trained with."""
-    remedy: str
-    """What to do, in sentences."""
-    is_cured_by_exclusion: bool = False
-    """Whether leaving out its episodes, where it names some, leaves nothing of it."""
-
-
-KINDS: Mapping[str, FindingKind] = {
-    "description-invalid": FindingKind("error", "Correct it: the sentence says what."),
-    "file-unreadable": FindingKind("error", "Copy or download the dataset again."),
-    "file-missing": FindingKind("error", "Copy or download the dataset again.", is_cured_by_exclusion=True),
-    "file-is-pointer": FindingKind("error", "Run `git lfs pull` in the dataset.", is_cured_by_exclusion=True),
-    "counts-disagree": FindingKind("error", "Correct meta/info.json."),
-    "episodes-disagree": FindingKind("error", "Record or convert it again."),
-    "frames-disagree": FindingKind("error", "Record or convert it again."),
-    "column-missing": FindingKind("error", "Correct meta/info.json, or add the column."),
-    "shape-differs": FindingKind("error", "Correct the shape in meta/info.json."),
-    "value-not-finite": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
-    "number-not-finite": FindingKind(
-        "warning", "Leave out the episode, for a policy that reads the column.", is_cured_by_exclusion=True
-    ),
-    "timestamp-off": FindingKind("error", "Correct the timestamps, or fps.", is_cured_by_exclusion=True),
-    "task-missing": FindingKind("error", "Correct meta/tasks.parquet.", is_cured_by_exclusion=True),
-    "picture-size": FindingKind(
-        "error", "Leave out the episode; if all have it, correct meta/info.json.", is_cured_by_exclusion=True
-    ),
-    "picture-unreadable": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
-    "video-unreadable": FindingKind("error", "Copy or download the dataset again.", is_cured_by_exclusion=True),
-    "video-short": FindingKind("error", "Leave out the episode.", is_cured_by_exclusion=True),
-    "video-shifted": FindingKind(
-        "error", "Correct the timestamps of the videos in meta/episodes.", is_cured_by_exclusion=True
-    ),
-    "video-rate": FindingKind(
-        "error", "Encode the video with the frames per second of the dataset.", is_cured_by_exclusion=True
-    ),
-    "video-uneven": FindingKind("warning", "Encode it with even times: until then PyAV decodes it, which is slower."),
-    "camera-black": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
-    "camera-constant": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
-    "camera-frozen": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
-    "camera-flipped": FindingKind(
-        "warning", "Turn the pictures, or leave out the episodes.", is_cured_by_exclusion=True
-    ),
-    "colors-exchanged": FindingKind(
-        "warning", "Exchange the colors, or leave out the episodes.", is_cured_by_exclusion=True
-    ),
-    "cameras-equal": FindingKind(
-        "warning", "Correct the recording; in some episodes: leave them out.", is_cured_by_exclusion=True
-    ),
-    "episode-repeated": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
-    "episode-in-validation": FindingKind("warning", "Leave out the copies.", is_cured_by_exclusion=True),
-    "validation-empty": FindingKind("warning", "Record more episodes, or set `--val-split 0`."),
-    "episode-short": FindingKind("warning", "Leave it out.", is_cured_by_exclusion=True),
-    "idle-start": FindingKind("warning", "Some seconds are usual. Cut long ones: a policy learns to wait."),
-    "idle-end": FindingKind("warning", "Cut the end: a policy learns to stop early."),
-    "task-empty": FindingKind("warning", "Write the text: language policies read it."),
-    "action-constant": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
-    "dimension-stuck": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
-    "dimension-constant": FindingKind("warning", "Leave the dimension out where the robot does not need it."),
-    "dimension-tiny": FindingKind("warning", "Leave the dimension out, or set its statistics."),
-    "calibration-offset": FindingKind("warning", "Calibrate leader and follower, and record again."),
-    "units-differ": FindingKind(
-        "warning", "Convert the numbers, or leave out the episodes.", is_cured_by_exclusion=True
-    ),
-    "sign-differs": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
-    "joints-swapped": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
-    "action-unrelated": FindingKind("warning", "Leave out the episodes.", is_cured_by_exclusion=True),
-    "action-shifted": FindingKind(
-        "warning", "Leave out the episodes, or shift their actions.", is_cured_by_exclusion=True
-    ),
-    "action-is-state": FindingKind("warning", "Record the commands of the robot, or the next state as action."),
-    "action-jump": FindingKind(
-        "warning", "Look at the episode: `robotrain data view DATASET EPISODE`.", is_cured_by_exclusion=True
-    ),
-    "frames-dropped": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
-    "frames-repeated": FindingKind("warning", "Leave out the episode.", is_cured_by_exclusion=True),
-    "fps-differs": FindingKind("warning", "Correct fps."),
-    "timestamps-irregular": FindingKind("warning", "Record with a timer."),
-    "quantiles-differ": FindingKind("error", "Train with `--statistics computed`."),
-    "statistics-differ": FindingKind(
-        "warning",
-        "Train with `--statistics computed`; for cameras: `lerobot-edit-dataset --operation.type recompute_stats`.",
-    ),
+REMEDIES: Mapping[str, str] = {
+    "description-invalid": "Correct it: the sentence says what.",
+    "file-unreadable": "Copy or download the dataset again.",
+    "file-missing": "Copy or download the dataset again.",
+    "file-is-pointer": "Run `git lfs pull` in the dataset.",
+    "counts-disagree": "Correct meta/info.json.",
+    "episodes-disagree": "Record or convert it again.",
+    "frames-disagree": "Record or convert it again.",
+    "column-missing": "Correct meta/info.json, or add the column.",
+    "shape-differs": "Correct the shape in meta/info.json.",
+    "value-not-finite": "Leave out the episode.",
+    "number-not-finite": "Leave out the episode, for a policy that reads the column.",
+    "timestamp-off": "Correct the timestamps, or fps.",
+    "task-missing": "Correct meta/tasks.parquet.",
+    "picture-size": "Leave out the episode; if all have it, correct meta/info.json.",
+    "picture-unreadable": "Leave out the episode.",
+    "video-unreadable": "Copy or download the dataset again.",
+    "video-short": "Leave out the episode.",
+    "video-shifted": "Correct the timestamps of the videos in meta/episodes.",
+    "video-rate": "Encode the video with the frames per second of the dataset.",
+    "video-uneven": "Encode it with even times: until then PyAV decodes it, which is slower.",
+    "camera-black": "Leave out the episodes.",
+    "camera-constant": "Leave out the episodes.",
+    "camera-frozen": "Leave out the episodes.",
+    "camera-flipped": "Turn the pictures, or leave out the episodes.",
+    "colors-exchanged": "Exchange the colors, or leave out the episodes.",
+    "cameras-equal": "Correct the recording; in some episodes: leave them out.",
+    "episode-repeated": "Leave out the copies.",
+    "episode-in-validation": "Leave out the copies.",
+    "validation-empty": "Record more episodes, or set `--val-split 0`.",
+    "episode-short": "Leave it out.",
+    "idle-start": "Some seconds are usual. Cut long ones: a policy learns to wait.",
+    "idle-end": "Cut the end: a policy learns to stop early.",
+    "task-empty": "Write the text: language policies read it.",
+    "action-constant": "Leave out the episode.",
+    "dimension-stuck": "Leave out the episode.",
+    "dimension-constant": "Leave the dimension out where the robot does not need it.",
+    "dimension-tiny": "Leave the dimension out, or set its statistics.",
+    "calibration-offset": "Calibrate leader and follower, and record again.",
+    "units-differ": "Convert the numbers, or leave out the episodes.",
+    "sign-differs": "Leave out the episodes.",
+    "joints-swapped": "Leave out the episodes.",
+    "action-unrelated": "Leave out the episodes.",
+    "action-shifted": "Leave out the episodes, or shift their actions.",
+    "action-is-state": "Record the commands of the robot, or the next state as action.",
+    "action-jump": "Look at the episode: `robotrain data view DATASET EPISODE`.",
+    "frames-dropped": "Leave out the episode.",
+    "frames-repeated": "Leave out the episode.",
+    "fps-differs": "Correct fps.",
+    "timestamps-irregular": "Record with a timer.",
+    "quantiles-differ": "Train with `--statistics computed`.",
+    "statistics-differ": "Train with `--statistics computed`; for cameras:"
+    " `lerobot-edit-dataset --operation.type recompute_stats`.",
 }
-"""Every code: the word that names a kind of finding."""
+"""What to do, in sentences, by code: the word that names a kind of finding."""
+ERRORS = {
+    "description-invalid",
+    "file-unreadable",
+    "file-missing",
+    "file-is-pointer",
+    "counts-disagree",
+    "episodes-disagree",
+    "frames-disagree",
+    "column-missing",
+    "shape-differs",
+    "value-not-finite",
+    "timestamp-off",
+    "task-missing",
+    "picture-size",
+    "picture-unreadable",
+    "video-unreadable",
+    "video-short",
+    "video-shifted",
+    "video-rate",
+    "quantiles-differ",
+}
+"""The codes of what no policy can be trained with; others are warnings."""
+UNCURED = {
+    "description-invalid",
+    "file-unreadable",
+    "counts-disagree",
+    "episodes-disagree",
+    "frames-disagree",
+    "column-missing",
+    "shape-differs",
+    "video-uneven",
+    "validation-empty",
+    "idle-start",
+    "idle-end",
+    "task-empty",
+    "dimension-constant",
+    "dimension-tiny",
+    "calibration-offset",
+    "action-is-state",
+    "fps-differs",
+    "timestamps-irregular",
+    "quantiles-differ",
+    "statistics-differ",
+}
+"""The codes of what leaving out the episodes that a finding names does not cure."""
 
 
 BRIGHTNESS_UNIT = "of 1"
@@ -131,11 +143,6 @@ class Finding(NamedTuple):
         episodes = f" (episodes {format_ranges(self.episodes, ', ')})" if len(self.episodes) > 1 else ""
         return f"{self.text}{episodes}" + (f" ({self.suggestion})" if self.suggestion else "")
 
-    @property
-    def kind(self) -> FindingKind:
-        """What all findings of its code have in common."""
-        return KINDS[self.code]
-
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
         finding_fields = {**self._asdict(), "episodes": [*self.episodes], "spans": [list(span) for span in self.spans]}
@@ -155,9 +162,7 @@ def list_cured(findings: Iterable[Finding], facts: Mapping[str, Any]) -> list[in
     uncured_codes = CONVERTED if facts.get("converts") else ()
     half_of_episodes = facts.get("episodes", 0) / 2
     curable = (
-        finding
-        for finding in findings
-        if finding.kind.is_cured_by_exclusion and not finding.code.startswith(uncured_codes)
+        finding for finding in findings if finding.code not in UNCURED and not finding.code.startswith(uncured_codes)
     )
     return sorted(
         {number for finding in curable if len(finding.episodes) <= half_of_episodes for number in finding.episodes}
@@ -185,7 +190,7 @@ def make_finding(
     integer_spans = tuple((int(episode), int(start_frame), int(end_frame)) for episode, start_frame, end_frame in spans)
     return Finding(
         code,
-        KINDS[code].severity,
+        "error" if code in ERRORS else "warning",
         text,
         tuple(sorted({int(episode) for episode in episodes})),
         feature,
@@ -211,6 +216,6 @@ def load_finding(finding_fields: Mapping[str, Any]) -> Finding:
         "spans": tuple(map(tuple, finding_fields["spans"])),
     }
     finding = Finding(**typed_fields)
-    if finding.code not in KINDS:
+    if finding.code not in REMEDIES:
         raise ValueError(f"no code of findings: {finding.code}")
     return finding

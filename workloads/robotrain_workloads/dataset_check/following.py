@@ -110,8 +110,7 @@ def find_following_problems(motion: Motion) -> Iterator[Finding]:
     if following is None or len(following.episodes) < FEWEST_EPISODES:
         return
     numbers = motion.recorded.numbers
-    is_used = motion.is_good[motion.owners]
-    if (numbers[ACTION] == numbers[STATE])[is_used].all():
+    if (numbers[ACTION] == numbers[STATE])[motion.is_good[motion.owners]].all():
         text = "the action of each frame equals its state: a policy learns to stay where it is"
         yield make_finding("action-is-state", text)
         return
@@ -163,8 +162,8 @@ def _find_shifted(following: Following, fps: float) -> Iterator[Finding]:
         way = "later" if differences[worst] < 0 else "earlier"
         text = (
             f"the actions of episode {following.episodes[worst]} are {frames} frames {way} against its states than in"
+            f" most ({frames / fps:.2g} s)"
         )
-        text = f"{text} most ({frames / fps:.2g} s)"
         episodes = following.episodes[is_shifted]
         yield make_finding("action-shifted", text, episodes, feature="action", number=frames, unit="frames")
 
@@ -223,8 +222,7 @@ def _find_lags(motion: Motion, rows: Array) -> Array:
     bend = low - 2 * top + high
     found = lags[best] + np.where(bend < 0, (low - high) / np.where(bend < 0, 2 * bend, 1.0), 0.0)
     is_inside = (np.abs(lags[best]) < limits) & (top >= np.maximum(low, high))
-    is_sure = is_inside & (is_sharp.sum(axis=1) >= max(1, SHARP_PART * is_sharp.shape[1]))
-    return np.where(is_sure, found, np.nan)
+    return np.where(is_inside & (is_sharp.sum(axis=1) >= max(1, SHARP_PART * is_sharp.shape[1])), found, np.nan)
 
 
 def _correlate_lags(motion: Motion, rows: Array, lags: Array, joint: int) -> Array:

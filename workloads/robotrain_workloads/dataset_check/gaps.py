@@ -34,8 +34,12 @@ def find_other_rate(times: Array, fps: float) -> Iterator[Finding]:
     steps = steps[steps > 0]
     rate = 1 / float(np.median(steps)) if len(steps) else fps
     if abs(rate / fps - 1) > RATE_PART:
-        text = f"the timestamps have {rate:.4g} frames per second, and meta/info.json says fps {fps:g}"
-        yield make_finding("fps-differs", text, number=rate, unit="fps")
+        yield make_finding(
+            "fps-differs",
+            f"the timestamps have {rate:.4g} frames per second, and meta/info.json says fps {fps:g}",
+            number=rate,
+            unit="fps",
+        )
 
 
 def find_gaps(motion: Motion) -> Iterator[Finding]:
@@ -139,8 +143,13 @@ def _find_spikes(motion: Motion) -> Iterator[Finding]:
                 spikes.add((int(motion.episodes[owner]), int(motion.frames[row])))
     if spikes:
         spans = [(episode, frame, frame + 1) for episode, frame in sorted(spikes)]
-        text = f"actions or states jump for one frame: episode {spans[0][0]}, frame {spans[0][1]}"
-        yield make_span_finding("action-jump", text, spans, len(spans), "frames")
+        yield make_span_finding(
+            "action-jump",
+            f"actions or states jump for one frame: episode {spans[0][0]}, frame {spans[0][1]}",
+            spans,
+            len(spans),
+            "frames",
+        )
 
 
 def _find_uneven_times(recorded: Recorded) -> Iterator[Finding]:
@@ -154,7 +163,14 @@ def _find_uneven_times(recorded: Recorded) -> Iterator[Finding]:
     rates = [*find_other_rate(frames["timestamp"][frames["episode"] == longest].to_numpy(), recorded.fps)]
     yield from rates
     if not rates:
-        text = f"frames are not evenly spaced at {recorded.fps:g} fps: episode {uneven.idxmax()}"
-        text = f"{text}, up to {uneven.max():.3g} s"
-        spans = [(episode, 0, recorded.lengths[episode]) for episode in uneven.index]
-        yield make_span_finding("timestamps-irregular", text, spans, uneven.max(), "s")
+        text = (
+            f"frames are not evenly spaced at {recorded.fps:g} fps: episode {uneven.idxmax()}"
+            f", up to {uneven.max():.3g} s"
+        )
+        yield make_span_finding(
+            "timestamps-irregular",
+            text,
+            [(episode, 0, recorded.lengths[episode]) for episode in uneven.index],
+            uneven.max(),
+            "s",
+        )

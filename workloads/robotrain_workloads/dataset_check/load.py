@@ -121,8 +121,11 @@ class Recorded:
         if isinstance(names, dict):  # such as {"motors": [...]}
             names = next((names for names in names.values() if isinstance(names, list)), None)
         count = self.numbers[feature].shape[1]
-        has_names = isinstance(names, list) and len(names) == count
-        return [str(name) for name in names] if has_names else [f"{feature}[{index}]" for index in range(count)]
+        return (
+            [str(name) for name in names]
+            if isinstance(names, list) and len(names) == count
+            else [f"{feature}[{index}]" for index in range(count)]
+        )
 
 
 def load_description(root: Path) -> dict[str, Any]:
@@ -253,8 +256,11 @@ def _load_frames(recorded: Recorded) -> None:
                 row += len(frames)
         if row != total and recorded.is_read:
             number = row if row < total else f"{row} or more"
-            text = f"{recorded.where} has {total} frames, and the files of data/ have {number}"
-            recorded.findings.append(make_finding("frames-disagree", text))
+            recorded.findings.append(
+                make_finding(
+                    "frames-disagree", f"{recorded.where} has {total} frames, and the files of data/ have {number}"
+                )
+            )
     except Unreadable as error:
         recorded.findings.append(error.finding)
         recorded.is_read = False

@@ -140,8 +140,7 @@ class Motion:
 
 def find_runs(is_true: Array) -> Array:
     """Return where each run of true values begins and ends."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_true, [False]]).astype(np.int8)))
-    return edges.reshape(-1, 2)
+    return np.flatnonzero(np.diff(np.concatenate([[False], is_true, [False]]).astype(np.int8))).reshape(-1, 2)
 
 
 def take_quantile(values: Array, part: float) -> Array:

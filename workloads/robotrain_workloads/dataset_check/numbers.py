@@ -93,8 +93,12 @@ def find_non_finite(motion: Motion) -> Iterator[Finding]:
     for feature, _, rows in tables.join_wrong_values(recorded, tables.get_owners(recorded)):
         if feature in motion.spreads or feature == REWARD:
             episodes = np.unique(recorded.frames["episode"].to_numpy()[rows])
-            text = f"{feature} has a value that is not a finite number: episode {episodes[0]}"
-            yield make_finding("number-not-finite", text, episodes, feature=feature)
+            yield make_finding(
+                "number-not-finite",
+                f"{feature} has a value that is not a finite number: episode {episodes[0]}",
+                episodes,
+                feature=feature,
+            )
 
 
 def find_idle_ends(motion: Motion) -> Iterator[Finding]:
@@ -113,8 +117,10 @@ def find_idle_ends(motion: Motion) -> Iterator[Finding]:
             ends = motion.lengths[rows] if at_end else still[rows]
             worst = rows[still[rows].argmax()]
             spans = [*zip(motion.episodes[rows], ends - still[rows], ends, strict=True)]
-            text = f"{count_episodes(len(rows))} {verb if len(rows) == 1 else verb[:-1]} without motion: episode"
-            text = f"{text} {motion.episodes[worst]} for {still[worst] / motion.fps:.1f} s"
+            text = (
+                f"{count_episodes(len(rows))} {verb if len(rows) == 1 else verb[:-1]} without motion: episode"
+                f" {motion.episodes[worst]} for {still[worst] / motion.fps:.1f} s"
+            )
             text += ", which is usual for some seconds" if code == "idle-start" else ""
             yield make_span_finding(code, text, spans, still[worst] / motion.fps, "s")
     if is_constant.any():
@@ -163,8 +169,10 @@ def find_dimension_problems(motion: Motion) -> Iterator[Finding]:
                 float(value[dimension]) for value in (spread.q01, spread.q99, spread.min, spread.max)
             )
             low, high = (low, high) if high > low else (least, least)
-            text = f"{names[dimension]} of {feature} hardly changes: 98 % of it is from {low:.6g} to {high:.6g}"
-            text = f"{text}, in {least:.6g} to {most:.6g}"
+            text = (
+                f"{names[dimension]} of {feature} hardly changes: 98 % of it is from {low:.6g} to {high:.6g}"
+                f", in {least:.6g} to {most:.6g}"
+            )
             yield make_finding("dimension-tiny", text, feature=feature, number=spread.std[dimension])
 
 
@@ -198,16 +206,18 @@ def find_offsets(motion: Motion) -> Iterator[Finding]:
         if GRIP.search(name):
             continue
         if abs(usual) > OFFSET:
-            text = f"action and state of {name} differ by {usual * extent[joint]:.3g} at rest"
-            text = f"{text}, {abs(usual):.0%} of its range"
+            text = (
+                f"action and state of {name} differ by {usual * extent[joint]:.3g} at rest"
+                f", {abs(usual):.0%} of its range"
+            )
             yield make_finding("calibration-offset", text, feature=name, number=usual * extent[joint])
         elif 0 < is_off.mean() < 0.5:
             worst = int(np.abs(differences * is_off).argmax())
             offset = float(offsets[worst, joint] * extent[joint])
             text = (
                 f"action and state of {name} differ by {offset:.3g} at rest in episode {motion.episodes[rows[worst]]}"
+                f", and by {usual * extent[joint]:.3g} in most"
             )
-            text = f"{text}, and by {usual * extent[joint]:.3g} in most"
             yield make_finding("calibration-offset", text, motion.episodes[rows[is_off]], feature=name, number=offset)
 
 
@@ -219,8 +229,7 @@ def _measure_offset(difference: Array, state: Array) -> Array:
     difference = difference - lag * velocity  # what is left would be there at rest
     low, middle, high = (take_quantile(difference, part) for part in (0.1, 0.5, 0.9))
     # A grip holds with an offset while it is closed: what is meant is there at all times.
-    constant = np.where(low > 0, low, np.where(high < 0, high, 0.0))
-    return np.where(high - low < OFFSET, middle, constant)
+    return np.where(high - low < OFFSET, middle, np.where(low > 0, low, np.where(high < 0, high, 0.0)))
 
 
 def find_repeats(motion: Motion) -> Iterator[Finding]:
@@ -231,16 +240,20 @@ def find_repeats(motion: Motion) -> Iterator[Finding]:
     worst = copies.loc[copies["part"].idxmax()]
     lengths = motion.recorded.lengths
     spans = [(copy, 0, lengths[copy]) for copy in copies["copy"]]
-    text = f"{len(copies)} episode{'s repeat' if len(copies) > 1 else ' repeats'} another one: episode"
-    text = f"{text} {worst['copy']:.0f} has {worst['part']:.0%} of the frames of episode {worst['first']:.0f}"
+    text = (
+        f"{len(copies)} episode{'s repeat' if len(copies) > 1 else ' repeats'} another one: episode"
+        f" {worst['copy']:.0f} has {worst['part']:.0%} of the frames of episode {worst['first']:.0f}"
+    )
     yield make_finding("episode-repeated", text, copies["copy"], number=100 * worst["part"], unit="%", spans=spans)
     held_out = _select_held_out(motion.recorded)
     is_split = copies["copy"].isin(held_out) != copies["first"].isin(held_out)
     if is_split.any():
         first, copy = copies[is_split].iloc[0][["first", "copy"]].astype(int)
         held, trained = (copy, first) if copy in held_out else (first, copy)
-        text = f"validation (--val-split {motion.recorded.val_split:g}) has episode {held}"
-        text = f"{text}, which is a copy of episode {trained} in training"
+        text = (
+            f"validation (--val-split {motion.recorded.val_split:g}) has episode {held}"
+            f", which is a copy of episode {trained} in training"
+        )
         episodes = copies["copy"][is_split]
         yield make_finding("episode-in-validation", text, episodes, number=len(episodes), unit="episodes")
 
@@ -282,8 +295,7 @@ def find_copies(motion: Motion) -> pd.DataFrame:
     table["first"] = groups.transform("first")
     pairs = table[(groups.transform("size") <= MOST_ALIKE) & (table["first"] != table["episode"])]
     counts = pairs.groupby(["first", "episode"]).size().rename("count").reset_index()
-    smaller = np.minimum(counts["first"].map(sizes), counts["episode"].map(sizes))
-    counts["part"] = counts["count"] / smaller
+    counts["part"] = counts["count"] / np.minimum(counts["first"].map(sizes), counts["episode"].map(sizes))
     counts = counts[counts["part"] >= SAME_PART].sort_values("part", ascending=False, kind="stable")
     return counts.drop_duplicates("episode").rename(columns={"episode": "copy"}).sort_values("copy")
 

@@ -3,7 +3,7 @@
 import io
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
@@ -64,8 +64,13 @@ class SampledPictures:
         images = [name for name in self.cameras if name not in self._recorded.videos]
         parts = [part for name in self.cameras if name not in images for part in self._list_parts(name)]
         with ThreadPoolExecutor(THREADS) as pool:
-            if images:
-                self._read_images(images, pool, lambda done: progress(done, total))
+            decoded: dict[tuple[str, int], dict[int, tuple[Array, Array]]] = defaultdict(dict)
+            tables = table_files.list_files(self._recorded.root, table_files.DATA_FILES) if images else []
+            for shrunk in pool.map(lambda path: self._read_images(path, images), tables):
+                for place, pictures in shrunk.items():
+                    decoded[place] |= pictures
+                progress(len(decoded), total)
+            self.samples += [_make_sample(*place, decoded[place]) for place in sorted(decoded)]
             for samples in pool.map(lambda part: self._decode(*part), parts):
                 self.samples += samples
                 progress(len(self.samples), total)
@@ -114,36 +119,24 @@ class SampledPictures:
             pass  # the comparison of tables says so
         return samples
 
-    def _read_images(self, cameras: Sequence[str], pool: ThreadPoolExecutor, progress: Callable[[int], object]) -> None:
-        wanted = {episode: {*self._choose_frames(episode)} for episode in self.episodes}
-        kept = {*self._recorded.kept.tolist()}
+    def _read_images(
+        self, path: str, cameras: Sequence[str]
+    ) -> Mapping[tuple[str, int], dict[int, tuple[Array, Array]]]:
+        """Return the small pictures of a table by camera, episode and frame."""
         decoded: dict[tuple[str, int], dict[int, tuple[Array, Array]]] = defaultdict(dict)
-        columns = ["episode_index", "frame_index", *cameras]
-        for path in table_files.list_files(self._recorded.root, table_files.DATA_FILES):
-            file = table_files.open_table(self._recorded.root, path)
-            groups = [group for group in range(file.num_row_groups) if table_files.may_hold(file, group, kept)]
-            for batch in file.iter_batches(videos.PICTURE_ROWS, groups, columns) if groups else ():
-                rows = [
-                    row
-                    for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-                    if row[0] in kept
-                ]
-                for row, are_whole in zip(rows, pool.map(self._are_whole, rows), strict=True):
-                    for camera, is_whole in zip(cameras, are_whole, strict=True):
-                        if not is_whole:
-                            self.damaged.add("picture-unreadable", camera, row[0], row[1])
-                chosen = [row for row in rows if row[1] in wanted.get(row[0], ())]
-                for (episode, frame, *_), pictures in zip(chosen, pool.map(_shrink_images, chosen), strict=True):
-                    for camera, picture in zip(cameras, pictures, strict=True):
-                        if picture is not None:
-                            decoded[camera, episode][frame] = picture
-                for camera in cameras:
-                    self._decoded[camera, ""] += len(rows if self._decodes_all else chosen)
-            progress(len(decoded))
-        self.samples += [_make_sample(*place, decoded[place]) for place in sorted(decoded)]
-
-    def _are_whole(self, row: tuple[Any, ...]) -> list[bool]:
-        return [videos.is_whole(picture, decodes=self._decodes_all) for picture in row[2:]]
+        kept = {*self._recorded.kept.tolist()}
+        wanted = {episode: {*self._choose_frames(episode)} for episode in self.episodes}
+        file = table_files.open_table(self._recorded.root, path)
+        groups = [group for group in range(file.num_row_groups) if table_files.may_hold(file, group, kept)]
+        for episode, frame, *pictures in videos.read_pictures(self._recorded, path, groups, cameras):
+            for camera, picture in zip(cameras, pictures, strict=True) if episode in kept else ():
+                is_chosen = frame in wanted.get(episode, ())
+                self._decoded[camera, path] += is_chosen or self._decodes_all
+                if not videos.is_whole(picture, decodes=self._decodes_all):
+                    self.damaged.add("picture-unreadable", camera, episode, frame)
+                elif is_chosen and (shrunk := _shrink_image(picture)):
+                    decoded[camera, episode][frame] = shrunk
+        return decoded
 
 
 class VideoDecoder:
@@ -181,19 +174,16 @@ def _shrink_frame(frame: Any) -> tuple[Array, Array]:
     return gray.to_ndarray(), color.to_ndarray()
 
 
-def _shrink_images(row: tuple[Any, ...]) -> list[tuple[Array, Array] | None]:
-    """Return the small pictures of a row; None for one that cannot be decoded, which is noted as damaged."""
-    shrunk = list[tuple[Array, Array] | None]()
-    for picture in row[2:]:
-        try:
-            with Image.open(io.BytesIO((picture or {}).get("bytes") or b"")) as opened:
-                opened.draft("RGB", (SIZE * 4, SIZE * 4))
-                small = opened.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
-            color = small.resize((COLOR_SIZE, COLOR_SIZE), Image.Resampling.BOX)
-            shrunk.append((np.asarray(small.convert("L")), np.asarray(color)))
-        except Exception:  # of which decoders have many
-            shrunk.append(None)
-    return shrunk
+def _shrink_image(picture: Any) -> tuple[Array, Array] | None:
+    """Return the small pictures of one; None if it cannot be decoded, or lies beside the tables."""
+    try:
+        with Image.open(io.BytesIO((picture or {}).get("bytes") or b"")) as opened:
+            opened.draft("RGB", (SIZE * 4, SIZE * 4))
+            small = opened.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
+        color = small.resize((COLOR_SIZE, COLOR_SIZE), Image.Resampling.BOX)
+        return np.asarray(small.convert("L")), np.asarray(color)
+    except Exception:  # of which decoders have many
+        return None
 
 
 def _make_sample(camera: str, episode: int, pictures: dict[int, tuple[Array, Array]]) -> Sample:

@@ -91,8 +91,7 @@ def measure_sizes(means: Sequence[float], deviations: Sequence[float]) -> list[S
     sizes = list[Size | None]()
     for mean, deviation in zip(means, deviations, strict=True):
         size = math.hypot(mean, deviation)
-        is_moving = deviation > 0 and math.isfinite(size)
-        sizes.append((math.log(size), math.log(deviation)) if is_moving else None)
+        sizes.append((math.log(size), math.log(deviation)) if deviation > 0 and math.isfinite(size) else None)
     return sizes
 
 

@@ -30,8 +30,6 @@ NUMBER_KINDS = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION"}
 IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 RELATIVE_OPTION = "use_relative_actions"
-EPISODE_STATISTICS, LONGEST_LINE = "meta/episodes_stats.jsonl", 1 << 24
-"""Where v2.1 has statistics, a line an episode."""
 COMPUTED, STORED = "computed", "stored"
 COMPUTED_WAY = "--statistics computed"
 
@@ -84,28 +82,14 @@ def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
 
 def find_problems(needs: DataNeeds) -> Iterator[Problem | str]:
     """Yield one sentence for each reason why LeRobot cannot normalize the dataset."""
-    if dataset.is_convertible(needs.info):
-        yield from _find_converted_problems(needs)
-        return
     statistics = _read_statistics(needs.job)
     is_imagenet = needs.job.parameters["image_normalization"] == IMAGENET
-    if not _is_alone(needs.job):
+    if not _is_alone(needs.job) or dataset.is_convertible(needs.info):  # the run compares what is made of them
         return
     if is_imagenet and statistics is not None:  # without any, no other option helps
         yield from _find_picture_problems(needs, statistics)
     if not needs.resumes:  # a checkpoint has its own
         yield from _find_mode_problems(needs, statistics or {}, has_imagenet=is_imagenet)
-
-
-def _find_converted_problems(needs: DataNeeds) -> Iterator[Problem | str]:
-    """Yield a sentence if the type normalizes by what conversion does not make: it keeps statistics of episodes."""
-    path = needs.job.root / EPISODE_STATISTICS if needs.job.root else None
-    if not _is_alone(needs.job) or needs.resumes or path is None or not path.is_file():
-        return
-    with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as statistics_file:
-        statistics = json.loads(statistics_file.readline(LONGEST_LINE)).get("stats") or {}
-        features = {name: values for name, values in statistics.items() if name in NUMBER_KINDS}
-        yield from _find_mode_problems(needs, features, has_imagenet=True, file=EPISODE_STATISTICS)
 
 
 def _read_statistics(job: LerobotJob) -> Mapping[str, Any] | None:
@@ -143,8 +127,7 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     """
     count, frames = ((statistics.get(name) or {}).get("count") for name in (ACTION, STATE))
     is_wanted = needs.values.get(RELATIVE_OPTION) is True
-    are_relative = count != frames
-    if count is None or frames is None or is_wanted == are_relative:
+    if count is None or frames is None or is_wanted == (count != frames):
         return
     learned, other_kind = ("relative", "absolute") if is_wanted else ("absolute", "relative")
     source = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other_kind} ones: {COMPUTED_WAY} mends it"
@@ -173,12 +156,14 @@ def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> I
     ]
     if missing_cameras:
         lack_text = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing_cameras)}"
-        way = Suggestion("--image-normalization dataset", "trains on pictures that are not normalized")
-        yield make_data_problem(f"{lack_text}: LeRobot fails where it would put ImageNet's statistics", way)
+        yield make_data_problem(
+            f"{lack_text}: LeRobot fails where it would put ImageNet's statistics",
+            Suggestion("--image-normalization dataset", "trains on pictures that are not normalized"),
+        )
 
 
 def _find_mode_problems(
-    needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool, file: str = dataset.STATISTICS_FILE
+    needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool
 ) -> Iterator[Problem | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes = _get_modes(needs.job)
@@ -195,7 +180,7 @@ def _find_mode_problems(
         ]
         if missing_statistics:
             plain_modes = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
-            lack_text = f"{file} of the dataset lacks its {' and '.join(missing_statistics)}"
+            lack_text = f"{dataset.STATISTICS_FILE} of the dataset lacks its {' and '.join(missing_statistics)}"
             way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain_modes)) if mode != PLAIN_MODE else ""
             way = COMPUTED_WAY if feature in number_kinds else way
             yield make_data_problem(f"{needs.model.kind} normalizes {feature} by {mode}, and {lack_text}", way)

@@ -83,9 +83,11 @@ def _explain_quantiles(spread: Spread, stored: Mapping[str, Array], names: Seque
     worst = int(outside.argmax())
     if outside[worst] <= MOST_OUTSIDE:
         return None
-    text = f"meta/stats.json says that 98 % of {names[worst]} are from {low[worst]:.6g} to {high[worst]:.6g}, and"
-    text = f"{text} {100 * outside[worst]:.0f} % of its frames are outside: they are from {spread.q01[worst]:.6g} to"
-    text = f"{text} {spread.q99[worst]:.6g}; only policies that normalize by quantiles, such as pi05, use these"
+    text = (
+        f"meta/stats.json says that 98 % of {names[worst]} are from {low[worst]:.6g} to {high[worst]:.6g}, and"
+        f" {100 * outside[worst]:.0f} % of its frames are outside: they are from {spread.q01[worst]:.6g} to"
+        f" {spread.q99[worst]:.6g}; only policies that normalize by quantiles, such as pi05, use these"
+    )
     return text, float(outside[worst])
 
 

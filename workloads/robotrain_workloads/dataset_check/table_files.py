@@ -44,8 +44,9 @@ def read_text(root: Path, path: str, most_bytes: int = LARGEST_TEXT) -> bytes:
     try:
         return read_limited_file(root / path, most_bytes)
     except ValueError as error:
-        text = f"{path} is too large to be read: more than {most_bytes:,} bytes"
-        raise Unreadable(make_finding("file-unreadable", text)) from error
+        raise Unreadable(
+            make_finding("file-unreadable", f"{path} is too large to be read: more than {most_bytes:,} bytes")
+        ) from error
 
 
 def find_damage(root: Path, path: str, subject: str = "") -> Finding | None:
@@ -90,8 +91,9 @@ def require_sizes(file: Any, path: str, columns: Sequence[str]) -> None:
         chosen = [chunk for chunk in chunks if chunk.path_in_schema.split(".list")[0] in columns]
         size = sum(max(chunk.total_uncompressed_size, chunk.num_values * NUMBER_BYTES) for chunk in chosen)
         if size > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
-            text = f"{path} claims {size:,} bytes of numbers in {group.num_rows:,} rows"
-            raise Unreadable(make_finding("file-unreadable", text))
+            raise Unreadable(
+                make_finding("file-unreadable", f"{path} claims {size:,} bytes of numbers in {group.num_rows:,} rows")
+            )
 
 
 def read_batches(file: Any, path: str, columns: Sequence[str]) -> Iterator[Any]:

@@ -36,8 +36,8 @@ def find_episode_problems(recorded: Recorded) -> Iterator[Finding]:
         row = rows[0]
         text = (
             f"episode {row} has the frames {starts[row]} to {ends[row]} by {where}, and the lengths before it put it at"
+            f" {episodes['start'][row]} to {episodes['end'][row]}"
         )
-        text = f"{text} {episodes['start'][row]} to {episodes['end'][row]}"
         yield make_finding("episodes-disagree", text, rows)
 
 
@@ -62,9 +62,11 @@ def find_frame_problems(recorded: Recorded) -> Iterator[Finding]:
         rows = np.flatnonzero((frames[column].to_numpy() != np.asarray(places)) & is_read)
         if len(rows):
             row = frames.iloc[rows[0]]
-            text = f"{_name_file(recorded, int(row['episode']))} has the {column} {int(row[column])} for frame"
-            text = f"{text} {int(row['frame'])} of episode {int(row['episode'])}"
-            text = f"{text}, where {np.asarray(places)[rows[0]]} belongs"
+            text = (
+                f"{_name_file(recorded, int(row['episode']))} has the {column} {int(row[column])} for frame"
+                f" {int(row['frame'])} of episode {int(row['episode'])}"
+                f", where {np.asarray(places)[rows[0]]} belongs"
+            )
             yield make_finding("frames-disagree", text, frames["episode"].iloc[rows], feature=column)
 
 
@@ -86,8 +88,10 @@ def find_time_problems(recorded: Recorded) -> Iterator[Finding]:
     if not len(rows):
         return
     row = int(distances.argmax())
-    text = f"episode {frames['episode'][row]}: frame {frames['frame'][row]} has the timestamp"
-    text = f"{text} {frames['timestamp'][row]:.4g} s, and at {recorded.fps:g} fps it is at {expected[row]:.4g} s"
+    text = (
+        f"episode {frames['episode'][row]}: frame {frames['frame'][row]} has the timestamp"
+        f" {frames['timestamp'][row]:.4g} s, and at {recorded.fps:g} fps it is at {expected[row]:.4g} s"
+    )
     way, reason = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
     if distances[row] < LARGEST_TOLERANCE / recorded.fps:
         way = f"-- {TOLERANCE_OPTION}={math.ceil(distances[row] * 1000 + 1) / 1000:g}"

@@ -129,8 +129,7 @@ def _find_degrees(moments: Array, joint: int) -> Array:
     gaps = np.diff(logs)
     if not len(gaps) or gaps.max() < np.log(JOINT_GAP):
         return no_episodes
-    typical_size = np.exp(np.median(logs[: int(gaps.argmax()) + 1]))
-    is_large = (deviation > 0) & (sizes > typical_size * np.sqrt(DEGREES))
+    is_large = (deviation > 0) & (sizes > np.exp(np.median(logs[: int(gaps.argmax()) + 1])) * np.sqrt(DEGREES))
     is_usual = is_moving & ~is_large
     if is_large.sum() > len(mean) / 2 or is_usual.sum() < 2 or not is_large.any():
         return no_episodes

@@ -60,8 +60,7 @@ def find_video_problems(recorded: Recorded) -> Iterator[Finding]:
         findings = dict[str, tuple[Finding, list[int]]]()
         margin = dataset.get_frame_tolerance(recorded.info) or 0.0
         for opened, (path, parts) in enumerate(episodes.groupby(f"{camera}/path", sort=False)):
-            first = parts.index[0]
-            video = _open_video(recorded, camera, str(path), first, is_opened=opened < MOST_OPENED)
+            video = _open_video(recorded, camera, str(path), parts.index[0], is_opened=opened < MOST_OPENED)
             whole = recorded.episodes[recorded.episodes[f"{camera}/path"] == path]
             finding = video.finding or _find_other_times(recorded, camera, whole, video, margin)
             ends = parts[f"{camera}/to"] - 1 / recorded.fps
@@ -85,8 +84,8 @@ def _find_range_problems(recorded: Recorded, camera: str, episodes: pd.DataFrame
         first = short.index[0]
         text = (
             f"episode {first} has {short['length'].iloc[0]} frames, and from {begins[first]:.4g} to {ends[first]:.4g} s"
+            f" of {paths[first]} there are fewer"
         )
-        text = f"{text} of {paths[first]} there are fewer"
         yield make_finding("episodes-disagree", text, short.index, feature=camera)
     ordered = episodes.sort_values([f"{camera}/path", f"{camera}/from"], kind="stable")
     before = ordered.shift()
@@ -185,11 +184,15 @@ def _compare_pictures(
                 if content is None:  # LeRobot also reads pictures that lie beside the tables
                     continue
                 if (size := measure_picture(content)) is None:
-                    text = f"{path} has no readable picture of {camera} in episode {episode}, frame {frame}"
-                    finding: Finding | None = make_finding("picture-unreadable", text, feature=camera)
+                    finding: Finding | None = make_finding(
+                        "picture-unreadable",
+                        f"{path} has no readable picture of {camera} in episode {episode}, frame {frame}",
+                        feature=camera,
+                    )
                 else:
-                    subject = f"the picture of {camera} in episode {episode}, frame {frame},"
-                    finding = _compare_size(recorded, camera, size, subject)
+                    finding = _compare_size(
+                        recorded, camera, size, f"the picture of {camera} in episode {episode}, frame {frame},"
+                    )
                 if finding:
                     findings.setdefault((finding.code, camera), (finding, set()))[1].add(episode)
     yield from (finding._replace(episodes=tuple(sorted(episodes))) for finding, episodes in findings.values())
@@ -260,8 +263,14 @@ class DamagedPictures:
         for (code, camera), spans in sorted(self.spans.items()):
             (episode, frame, _), *others = sorted(spans)
             more = f", and {len(others)} more" if others else ""
-            text = f"{camera} has a picture that cannot be decoded: episode {episode}, frame {frame}{more}"
-            yield make_span_finding(code, text, sorted(spans), len(spans), "frames", camera)
+            yield make_span_finding(
+                code,
+                f"{camera} has a picture that cannot be decoded: episode {episode}, frame {frame}{more}",
+                sorted(spans),
+                len(spans),
+                "frames",
+                camera,
+            )
 
     def scan_tables(self, recorded: Recorded, path: str, cameras: Sequence[str], episodes: Collection[int]) -> None:
         """Add the pictures of a table that cannot be decoded, by decoding each."""
@@ -372,7 +381,7 @@ def find_unreadable(root: Path, chosen: Collection[int] | None) -> UnreadableEpi
     for path in table_files.list_files(recorded.root, table_files.DATA_FILES) if images else ():
         damaged.scan_tables(recorded, path, images, kept)
     episodes = {episode for spans in damaged.spans.values() for episode, *_ in spans}
-    return UnreadableEpisodes(sorted(episodes), len(kept), are_all=True)
+    return UnreadableEpisodes(sorted(episodes), len(kept))
 
 
 def find_rate_problems(recorded: Recorded) -> Iterator[Finding]:
@@ -385,8 +394,13 @@ def find_rate_problems(recorded: Recorded) -> Iterator[Finding]:
         except (OSError, av.error.FFmpegError, IndexError):
             continue
         if rate and abs(rate / recorded.fps - 1) > RATE_PART:
-            text = f"{path} has {rate:.4g} frames per second, and meta/info.json says fps {recorded.fps:g}"
-            yield make_finding("fps-differs", text, feature=camera, number=rate, unit="fps")
+            yield make_finding(
+                "fps-differs",
+                f"{path} has {rate:.4g} frames per second, and meta/info.json says fps {recorded.fps:g}",
+                feature=camera,
+                number=rate,
+                unit="fps",
+            )
 
 
 def find_uneven_videos(recorded: Recorded) -> Iterator[Finding]:
@@ -421,8 +435,7 @@ def find_misread(recorded: Recorded, *, trusts_headers: bool) -> Iterator[tuple[
         except (OSError, av.error.FFmpegError, IndexError):
             continue
         for episode in list_episodes(recorded, camera, path) if len(times) > 1 else ():
-            wanted = get_frame_times(recorded, camera, episode)
-            if len(frames := list_misread(times, tick, rate, wanted)):
+            if len(frames := list_misread(times, tick, rate, get_frame_times(recorded, camera, episode))):
                 yield camera, episode, frames
 
 

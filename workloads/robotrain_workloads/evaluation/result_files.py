@@ -30,8 +30,9 @@ def write_json(path: Path, json_value: object) -> None:
 
 def write_lines(path: Path, values: Iterable[object]) -> None:
     """Write values, one a line."""
-    json_lines = [json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values]
-    path.write_text("".join(json_lines), encoding="utf-8")
+    path.write_text(
+        "".join([json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values]), encoding="utf-8"
+    )
 
 
 def replace_non_finite(json_value: Any) -> Any:

@@ -164,8 +164,11 @@ def _format_rollout_row(index: int, row: Row, has_tasks: bool) -> tuple[str, ...
 
 def _make_joint_bar(row: Row) -> Bar:
     error, largest_error = row["mae"], row.get("max_error")
-    largest_text = "" if largest_error is None else f", at most {format_number(largest_error)}"
-    return Bar(_read_text(row, "name"), error, format_number(error) + largest_text)
+    return Bar(
+        _read_text(row, "name"),
+        error,
+        format_number(error) + ("" if largest_error is None else f", at most {format_number(largest_error)}"),
+    )
 
 
 def _list_facts(results: Row, policy: Row, rollout: Row) -> Iterator[tuple[str, str]]:

@@ -102,9 +102,7 @@ def load_adapter(folder: Path) -> Adapter:
 def _load_base(folder: Path, settings: Mapping[str, Any]) -> Base:
     if (folder / BASE_FILE).is_file():
         saved_base = file_formats.read_json_object(folder / BASE_FILE)
-        base_fields = {name: str(saved_base[name]) for name in Base._fields if isinstance(saved_base.get(name), str)}
-        size = saved_base.get("size")
-        return Base()._replace(**base_fields, size=size if isinstance(size, int) else 0)
+        return Base(**{name: value for name, value in saved_base.items() if name in Base._fields})
     name = str(settings.get("base_model_name_or_path") or "")
     revision = settings.get("revision")
     if REPOSITORY.fullmatch(name):
@@ -118,8 +116,11 @@ def name_base(folder: Path, base: Base) -> None:
     PEFT itself would look for a base of that name at the Hub, each time that it saves one. Its empty model card, which
     names the folder of the base, is removed.
     """
-    settings = file_formats.read_json_object(folder / CONFIG_FILE)
-    named_settings = {**settings, "base_model_name_or_path": base.name, "revision": base.revision or None}
+    named_settings = {
+        **file_formats.read_json_object(folder / CONFIG_FILE),
+        "base_model_name_or_path": base.name,
+        "revision": base.revision or None,
+    }
     (folder / CONFIG_FILE).write_text(json.dumps(named_settings, indent=2, sort_keys=True), encoding="utf-8")
     (folder / MODEL_CARD_FILE).unlink(missing_ok=True)
     save_base(folder, base)

@@ -97,22 +97,19 @@ def _may_read_weights(repository: NamedRepository, option_values: Mapping[str, A
     if repository.weights != "always":
         return repository.weights == "new" and is_new
     if not is_new:  # its settings decide, unless an option does
-        return all(
-            option_values.get(option, weights_value) == weights_value
-            for option, weights_value in repository.weights_if.items()
-        )
-    return all(
-        option in option_values and option_values[option] == weights_value
-        for option, weights_value in repository.weights_if.items()
-    )
+        option_values = {**repository.weights_if, **option_values}
+    return all(_compare(option_values, repository.weights_if))
 
 
 def _is_read(repository: NamedRepository, option_values: Mapping[str, Any], *, is_new: bool) -> bool:
     if repository.new_only and not is_new:
         return False
-    if any(name not in option_values or option_values[name] != value for name, value in repository.only_if.items()):
-        return False
-    return not any(name in option_values and option_values[name] == value for name, value in repository.unless.items())
+    return all(_compare(option_values, repository.only_if)) and not any(_compare(option_values, repository.unless))
+
+
+def _compare(option_values: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[bool]:
+    """Yield of each option whether it has the wanted value."""
+    return (name in option_values and option_values[name] == value for name, value in wanted.items())
 
 
 def _list_names(default: str, repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> Iterator[str]:

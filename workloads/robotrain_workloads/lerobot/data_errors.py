@@ -3,7 +3,6 @@
 A process that loads data passes its exception on as a text, so each frame is read under guard there.
 """
 
-import importlib
 import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +33,6 @@ class UnreadableEpisodes(NamedTuple):
     episodes: list[int]
     total: int
     """How many were looked for."""
-    are_all: bool
-    """Whether every video and table was looked at."""
 
 
 class UnreadableFrame(Exception):
@@ -45,7 +42,8 @@ class UnreadableFrame(Exception):
 def guard_frames() -> None:
     """Let LeRobot raise UnreadableFrame in this process."""
     with suppress(ImportError):  # of another LeRobot: its exceptions say what they say
-        kind: Any = importlib.import_module("lerobot.datasets.lerobot_dataset").LeRobotDataset
+        from lerobot.datasets.lerobot_dataset import LeRobotDataset as kind
+
         original = kind.__getitem__
         if original.__name__ == "read_guarded":
             return
@@ -83,7 +81,15 @@ def describe_frame(open_dataset: Any, row: int, error: Exception) -> str:
 def describe_error(error: Exception, root: Path) -> str:
     """Return the file that was decoded where an exception was raised, and what the exception says."""
     causes = list(_list_causes(error))
-    file = next((path for cause in causes for path in _list_video_paths(cause)), root)
+    file = next(
+        (
+            Path(str(path))
+            for cause in causes
+            for frame, _ in traceback.walk_tb(cause.__traceback__)
+            if (path := frame.f_locals.get("video_path"))  # which LeRobot decoded there
+        ),
+        root,
+    )
     name = file.relative_to(root) if root in file.parents else file
     if damage := file_formats.explain_damage(file) if file != root else "":
         return f"{name} {damage}"
@@ -103,8 +109,7 @@ def explain_reading_error(
     """
     if not is_from_data(error):
         return ""
-    traceback_text = "".join(traceback.format_exception(error))
-    frames = FOUND_FRAME.findall(traceback_text)[-1:]
+    frames = FOUND_FRAME.findall("".join(traceback.format_exception(error)))[-1:]
     problems = [_name_all(sentence, int(episode), find_unreadable) for sentence, episode in frames]
     with suppress(Exception):
         problems += map(str, find_problems())
@@ -121,8 +126,6 @@ def _name_all(sentence: str, episode: int, find_unreadable: Callable[[], Unreada
     if unreadable_episodes is None or episode not in unreadable_episodes.episodes:
         return sentence
     episodes = sorted(unreadable_episodes.episodes)
-    if not unreadable_episodes.are_all:
-        sentence += "; not every video was looked at"
     if len(episodes) == unreadable_episodes.total:
         return f"{sentence}; each of the {len(episodes)} episodes has such a picture"
     if len(episodes) > 1:
@@ -132,7 +135,8 @@ def _name_all(sentence: str, episode: int, find_unreadable: Callable[[], Unreada
 
 def _find_damaged_table(root: Path) -> str:
     """Return which file of tables cannot be read to its end, and why; empty if each can."""
-    parquet: Any = importlib.import_module("pyarrow.parquet")
+    from pyarrow import parquet
+
     for path in (path for pattern in TABLES for path in sorted(root.glob(pattern))):
         name = path.relative_to(root)
         if damage := file_formats.explain_damage(path):
@@ -153,13 +157,6 @@ def _list_causes(error: BaseException) -> Iterator[BaseException]:
             return
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-def _list_video_paths(error: BaseException) -> Iterator[Path]:
-    """Yield the files that LeRobot decoded where the exception was raised."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if path := frame.f_locals.get("video_path"):
-            yield Path(str(path))
 
 
 def _describe(error: BaseException) -> str:

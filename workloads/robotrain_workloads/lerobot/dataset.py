@@ -5,7 +5,6 @@ third of a microsecond an episode, so after some hundred episodes LeRobot would 
 can only be the wrong one from half the frame interval on: a quarter of the interval is always safe.
 """
 
-import importlib
 import math
 import os
 import re
@@ -41,10 +40,11 @@ PATH_TEMPLATES = ("data_path", "video_path")
 TEMPLATE = re.compile(
     r"(?:[^{}]|\{(?:chunk_index|file_index|video_key|episode_chunk|episode_index)(?::0?\d{1,2}d)?\}){1,500}"
 )
-LARGEST_COUNT = 10**10
-SIZES = ("chunks_size", "data_files_size_in_mb", "video_files_size_in_mb")
-LARGEST_SIZE = 10**7
-"""Files in a folder, and megabytes of a file."""
+LARGEST_NUMBERS = {
+    **dict.fromkeys(COUNTED_KEYS, 10**10),
+    **dict.fromkeys(("chunks_size", "data_files_size_in_mb", "video_files_size_in_mb"), 10**7),
+}
+"""What the description may say at most: also of files in a folder, and of megabytes in a file."""
 MOST_FEATURES = 1000
 NUMERIC_TYPES = re.compile(r"float(?:16|32|64)?|double|u?int(?:8|16|32|64)|bool_?")
 """Names that the library `datasets` takes: its aliases too."""
@@ -97,15 +97,16 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
     """
     real_folder = folder.resolve()
     allowed_folders = (real_folder, real_folder.parent.parent / "blobs")
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
-        for path in (
-            Path(parent, entry_name) for entry_name in (*folders, *sorted(files)) if not entry_name.startswith(".")
-        ):
-            if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, allowed_folders)):
-                way = Suggestion(f"cp -rL {folder} COPY", "then use the copy")
-                yield make_data_problem(f"{name} has a link to a place outside of it: {path}", way)
-                return
+    for path in sorted(folder.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if is_hidden or not path.is_symlink():
+            continue
+        if not any(map(Path(os.path.realpath(path)).is_relative_to, allowed_folders)):
+            yield make_data_problem(
+                f"{name} has a link to a place outside of it: {path}",
+                Suggestion(f"cp -rL {folder} COPY", "then use the copy"),
+            )
+            return
 
 
 def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
@@ -162,18 +163,13 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> Pr
 
 
 def _find_number_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
-    for count in COUNTED_KEYS:
-        value = info[count]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            yield f"{name} has no {count.removeprefix('total_')}: {INFO_FILE} says {count} {value!r}"
-        elif value > LARGEST_COUNT or (count != "fps" and value != int(value)):
-            yield f"{INFO_FILE} of {name} says {count} {value!r}: this is no possible number"
+    for key, largest in LARGEST_NUMBERS.items():
+        value = info.get(key, 1)
+        is_possible = type(value) in (int, float) and 0 < value <= largest
+        if not is_possible or (key.startswith("total_") and value != int(value)):
+            yield f"{INFO_FILE} of {name} says {key} {value!r:.40}: this is no possible number"
     if not isinstance(info["features"], dict) or "action" not in info["features"]:
         yield f"{name} has no feature `action`, which a policy learns"
-    for key in SIZES:
-        value = info.get(key, 1)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_SIZE:
-            yield f"{INFO_FILE} of {name} says {key} {str(value)[:40]}: this is no possible size"
 
 
 def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -192,18 +188,12 @@ def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"{INFO_FILE} of {name}: the shape of {feature} must be a list of positive whole numbers"
         elif math.prod(shape) > LARGEST_SAMPLE:
             yield f"{INFO_FILE} of {name}: the shape of {feature} has more than {LARGEST_SAMPLE:,} values a frame"
-        elif kind in CAMERA_TYPES and shape and (problem := _explain_picture(description)):
-            yield f"{INFO_FILE} of {name}: {feature} {problem}"
-
-
-def _explain_picture(description: Mapping[str, Any]) -> str:
-    """Return what LeRobot does not read in the description of a camera; empty if nothing."""
-    if len(description["shape"]) != 3:
-        return f"has the shape {description['shape']}, and pictures have a height, a width and channels"
-    dimension_names = description.get("names")
-    if not isinstance(dimension_names, list) or len(dimension_names) < 3:
-        return 'does not name its dimensions, such as "names": ["height", "width", "channels"]'
-    return ""
+        elif kind in CAMERA_TYPES and shape:
+            names = description.get("names")
+            if len(shape) != 3:
+                yield f"{INFO_FILE} of {name}: {feature} has the shape {shape}, and pictures have three dimensions"
+            elif not isinstance(names, list) or len(names) < 3:
+                yield f"{INFO_FILE} of {name}: {feature} does not name its dimensions: height, width, channels"
 
 
 def _find_template_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -235,37 +225,21 @@ def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator
 
 def _explain_statistics(feature_statistics: Mapping[str, Any], description: Mapping[str, Any]) -> str:
     """Return what of a feature's statistics cannot be right, with `{}` for the feature; empty if nothing is."""
-    numbers_by_statistic = {
-        key: [*_flatten(feature_statistics[key])] for key in STATISTICS if key in feature_statistics
-    }
-    wrong_statistics = [
-        key
-        for key, statistic in numbers_by_statistic.items()
-        if not all(isinstance(number, int | float) and abs(number) <= LARGEST_FLOAT for number in statistic)
-    ]
-    if wrong_statistics:
-        return f"{', '.join(wrong_statistics)} of {{}} must be finite numbers"
-    if min(numbers_by_statistic.get("std", ()), default=0) < 0:
+    numbers_by_statistic = {key: [*_flatten(feature_statistics.get(key, []))] for key in STATISTICS}
+    shape, is_camera = description.get("shape"), description.get("dtype") in CAMERA_TYPES
+    is_sized = isinstance(shape, list) and all(type(length) is int for length in shape) and not is_camera
+    size = math.prod(shape or ()) if is_sized else None
+    for key, numbers in numbers_by_statistic.items():
+        if not all(isinstance(number, int | float) and abs(number) <= LARGEST_FLOAT for number in numbers):
+            return f"{key} of {{}} must be finite numbers"
+        if key in feature_statistics and is_camera and not 1 <= len(numbers) <= MOST_CHANNELS:
+            return f"{key} of {{}} must have a number a channel"
+        if key in feature_statistics and size not in (None, len(numbers)):
+            return f"{key} of {{}} has {len(numbers)} values, and {INFO_FILE} says {size}"
+    if min(numbers_by_statistic["std"], default=0) < 0:
         return "std of {} is negative"
-    if any(
-        minimum > maximum
-        for minimum, maximum in zip(
-            numbers_by_statistic.get("min", ()), numbers_by_statistic.get("max", ()), strict=False
-        )
-    ):
-        return "min of {} is larger than max"
-    lengths = {key: len(statistic) for key, statistic in numbers_by_statistic.items()}
-    shape = description.get("shape")
-    if description.get("dtype") in CAMERA_TYPES:
-        wrong_statistics = [key for key, length in lengths.items() if not 1 <= length <= MOST_CHANNELS]
-        return f"{', '.join(wrong_statistics)} of {{}} must have a number a channel" if wrong_statistics else ""
-    if not isinstance(shape, list) or not all(type(length) is int for length in shape):
-        return ""
-    expected_length = math.prod(shape)
-    wrong_statistics = [
-        f"{key} of {{}} has {length} values" for key, length in lengths.items() if length != expected_length
-    ]
-    return f"{', '.join(wrong_statistics)}, and {INFO_FILE} says {expected_length}" if wrong_statistics else ""
+    pairs = zip(numbers_by_statistic["min"], numbers_by_statistic["max"], strict=False)
+    return "min of {} is larger than max" if any(least > most for least, most in pairs) else ""
 
 
 def _flatten(nested_values: Any) -> Iterator[Any]:
@@ -289,23 +263,17 @@ def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> 
         yield f"{name} is incomplete: there is no {', no '.join(missing_patterns)}"
     tables = [pattern for pattern in files if pattern.endswith(".parquet")]
     for patterns, file_suffix in ((tables, ".parquet"), (_list_video_patterns(info, is_old), ".mp4")):
-        for path in _list_first_files(folder, patterns):
+        for path in (path for pattern in patterns for path in sorted(folder.glob(pattern))[:MOST_CHECKED]):
             if path.suffix == file_suffix and (damage := file_formats.explain_damage(path)):
                 yield f"{path} {damage}"
                 break
-
-
-def _list_first_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    for pattern in patterns:
-        yield from sorted(folder.glob(pattern))[:MOST_CHECKED]
 
 
 def _list_video_patterns(info: Mapping[str, Any], is_old: bool) -> Iterator[str]:
     """Yield where the videos of each camera lie by the dataset's own template, or in the fixed places of v2.1."""
     template = info.get("video_path")
     template = VIDEO_FILES_V21 if is_old else template if isinstance(template, str) and template else VIDEO_FILES
-    cameras = [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]
-    for camera in cameras:
+    for camera in [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]:
         pattern = template.replace("{video_key}", camera) if re.fullmatch(r"\w[\w.-]*", camera) else template
         yield re.sub(r"\{[^}]*\}", "*", pattern)
 
@@ -343,9 +311,10 @@ def read_first_tasks(root: Path) -> Iterator[tuple[int, str]]:
 
 def read_episodes(root: Path, column: str) -> Iterator[tuple[int, Any]]:
     """Yield each episode's number and value in a column of their metadata. Needs pyarrow."""
-    parquet: Any = importlib.import_module("pyarrow.parquet")
+    from pyarrow.parquet import read_table
+
     for file in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
-        table = parquet.read_table(file, columns=["episode_index", column]).to_pydict()
+        table = read_table(file, columns=["episode_index", column]).to_pydict()
         yield from zip(table["episode_index"], table[column], strict=True)
 
 

@@ -4,7 +4,6 @@ In the training environment: `python -m robotrain_workloads.lerobot.dataset_merg
 """
 
 import argparse
-import importlib
 import json
 import logging
 import os
@@ -52,7 +51,7 @@ class SourceDataset:
     def write_description(self, folder: Path, features: dataset_preparation.DatasetFeatures) -> None:
         """Write the description of the changed dataset, with these features."""
         path = folder / dataset.INFO_FILE
-        info = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(self.info)
+        info = json.loads(path.read_text("utf-8")) if path.is_file() else dict(self.info)
         path.write_text(json.dumps({**info, "features": features}, indent=4), encoding="utf-8")
 
 
@@ -97,7 +96,8 @@ def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker
     else:
         episodes = sum(int(source.info["total_episodes"]) for source in datasets)
         print(f"merging {len(datasets)} datasets: {episodes} episodes", flush=True)
-        aggregate: Any = importlib.import_module("lerobot.datasets.aggregate")
+        from lerobot.datasets import aggregate
+
         aggregate.shutil = linker  # LeRobot copies videos with `shutil.copy`
         try:
             aggregate.aggregate_datasets(
@@ -136,7 +136,8 @@ def _convert_v21(source: SourceDataset, folder: Path) -> None:
     print(f"{source.name}: converting {source.info['codebase_version']} to {dataset.DATASET_VERSION}", flush=True)
     source = replace(source, info=REQUIRED_V21 | {**source.info, "codebase_version": "v2.1"})
     source.write_description(folder, source.info["features"])
-    converter: Any = importlib.import_module("lerobot.scripts.convert_dataset_v21_to_v30")
+    from lerobot.scripts import convert_dataset_v21_to_v30 as converter
+
     try:
         converter.convert_dataset(f"local/{folder.name}", root=folder, push_to_hub=False)
     except (OSError, ValueError) as error:
@@ -151,7 +152,8 @@ def cast_columns(data_folder: Path, to: Path, column_names: Sequence[str]) -> No
 
     Statistics stay valid: LeRobot counts a boolean as 0 or 1 already. Raise OSError or ValueError.
     """
-    parquet: Any = importlib.import_module("pyarrow.parquet")
+    from pyarrow import parquet
+
     for path in sorted(data_folder.glob("*/*.parquet")):
         target = to / path.relative_to(data_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +165,8 @@ def cast_columns(data_folder: Path, to: Path, column_names: Sequence[str]) -> No
 
 
 def _cast_schema(schema: Any, column_names: Sequence[str]) -> Any:
-    arrow: Any = importlib.import_module("pyarrow")
+    import pyarrow as arrow
+
     for name in column_names:
         index = schema.get_field_index(name)
         if index < 0:
@@ -211,8 +214,10 @@ def _read_lengths_v30(folder: Path) -> list[int]:
 
 
 def _read_lengths_v21(folder: Path) -> list[int]:
-    lines = (folder / "meta" / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
-    episodes = sorted(map(json.loads, filter(str.strip, lines)), key=lambda episode: int(episode["episode_index"]))
+    episodes = sorted(
+        map(json.loads, filter(str.strip, (folder / "meta" / "episodes.jsonl").read_text("utf-8").splitlines())),
+        key=lambda episode: int(episode["episode_index"]),
+    )
     return [int(episode["length"]) for episode in episodes]
 
 

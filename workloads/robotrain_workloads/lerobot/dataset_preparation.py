@@ -80,8 +80,10 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
 
 def make_bags_problem(job: LerobotJob, source: JobSource) -> Problem:
     """Return the problem of bags that a job takes for a dataset."""
-    way = Suggestion("--bags", "converts them") if BAGS in job.parameters else ""
-    return make_data_problem(f"{source.uri} holds ROS 2 bags, not a LeRobot dataset", way)
+    return make_data_problem(
+        f"{source.uri} holds ROS 2 bags, not a LeRobot dataset",
+        Suggestion("--bags", "converts them") if BAGS in job.parameters else "",
+    )
 
 
 def plan_preparation(

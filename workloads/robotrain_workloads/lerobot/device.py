@@ -1,13 +1,12 @@
 """The device to compute on. Needs PyTorch, which is imported on use."""
 
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.problem import Suggestion
 from robotrain_runtime.machine import hardware
 
@@ -24,7 +23,8 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
         another number of threads differ in the last bit from those of the trainer alone.
     Raise SystemExit with a sentence when the requested one is not available.
     """
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     mps = getattr(torch.backends, "mps", None)
     usable_by_device = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
     available_devices = [name for name in usable_by_device if usable_by_device[name]]
@@ -43,13 +43,14 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
         os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
         torch.set_num_threads(count_threads(1))
     if is_first_rank():
-        emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen_device)}"))
+        emit_note(f"{activity} on {_describe_device(torch, chosen_device)}")
     return chosen_device
 
 
 def name_hardware(device: str) -> str:
     """Return what a device is called, where nodes may have different ones; empty for a CPU."""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     return str(torch.cuda.get_device_name(0)) if device == "cuda" else ""
 
 

@@ -35,7 +35,8 @@ def load_ffmpeg() -> None:
     if TORCHCODEC in sys.modules or not sys.platform.startswith("linux"):
         return
     with suppress(ImportError, OSError):  # without it, torchcodec says what it lacks
-        av: Any = importlib.import_module("av")  # loads the libraries
+        import av  # loads the libraries
+
         libraries = list(_list_libraries(Path(av.__file__).parent.parent / "av.libs"))
         with tempfile.TemporaryDirectory(prefix="robotrain-ffmpeg-") as alias_folder:
             for name, library in libraries:
@@ -54,7 +55,8 @@ def describe_decoder(backend: str) -> str:
         torchcodec: Any = importlib.import_module(TORCHCODEC)
         version = importlib.import_module(f"{TORCHCODEC}._core").get_ffmpeg_library_versions()["ffmpeg_version"]
         return f"{TORCHCODEC} {torchcodec.__version__} with FFmpeg {version}"
-    av: Any = importlib.import_module("av")
+    import av
+
     return f"PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}"
 
 

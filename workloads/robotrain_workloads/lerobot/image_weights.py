@@ -78,8 +78,7 @@ def find_needed(job: LerobotJob) -> str:
     """Return the weights that a job's policy starts from; empty for none, as of a policy to start from."""
     if job.start_source is not None:
         return ""
-    name = read_name(job.values)
-    return name if job.may_have_cameras else ""
+    return read_name(job.values) if job.may_have_cameras else ""
 
 
 def list_implied(job: LerobotJob) -> list[str]:

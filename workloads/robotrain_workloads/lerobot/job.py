@@ -55,15 +55,6 @@ class PolicyReads(NamedTuple):
         return [repository.name for repository in self.needed]
 
 
-def _leave_out_bags(folders: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
-    """Return the folders without those of datasets that are still bags: the job's machine converts them."""
-    return {
-        source: folder
-        for source, folder in folders.items()
-        if source.role != "dataset" or (folder / dataset.INFO_FILE).is_file()
-    }
-
-
 class LerobotJob:
     """A job, and what the files of its sources tell.
 
@@ -84,7 +75,12 @@ class LerobotJob:
         self.given = given_job
         self.parameters: Mapping[str, Any] = dict(given_job.parameters)
         self.sources, self.is_complete = given_job.sources, is_complete
-        self.folders = _leave_out_bags(folders or {}) if self.parameters.get("bags") else folders or {}
+        self.folders = {
+            source: folder
+            for source, folder in (folders or {}).items()
+            if source.role != "dataset" or not self.parameters.get("bags") or (folder / dataset.INFO_FILE).is_file()
+        }
+        """Without those of datasets that are still bags: the job's machine converts them."""
         self.beside: Sequence[LerobotJob] = ()
         """The jobs of other policies that the same work evaluates."""
         self.arguments = given_job.trainer_args
@@ -129,8 +125,11 @@ class LerobotJob:
 
         None where there is no plain value.
         """
-        options = self.model.read_options(self.arguments, as_json=self.reads_json)
-        return {**self.model.defaults, **self.start.settings, **options}
+        return {
+            **self.model.defaults,
+            **self.start.settings,
+            **self.model.read_options(self.arguments, as_json=self.reads_json),
+        }
 
     @cached_property
     def option_values(self) -> Mapping[str, Any]:

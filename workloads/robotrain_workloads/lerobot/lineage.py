@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -66,22 +66,18 @@ def make_dataset_tags(document: JobDocument) -> dict[str, str]:
         "dataset_lineage_sha256": digest_json([[source.kind, source.uri, source.pin] for source in sources]),
         "dataset_repo_id": get_dataset_name(document),
         "dataset_pin": summarize_values([source.pin for source in sources if source.pin], "pins"),
-        "dataset_shares": "".join(list_shares(document)),
-        "excluded_episodes": "".join(list_excluded(document)),
+        "dataset_shares": describe_shares(document.parameters, document.sources),
+        "excluded_episodes": str(document.parameters.get(EXCLUDED) or ""),
         **counted,
     }
 
 
-def list_excluded(document: JobDocument) -> list[str]:
-    """Return the episodes that are left out of the datasets, as one text; none if all are used."""
-    excluded = document.parameters.get(EXCLUDED)
-    return [str(excluded)] if excluded else []
-
-
-def list_shares(document: JobDocument) -> list[str]:
-    """Return the datasets' shares of the samples, as one text; none if they are not a mixture."""
-    shares_text = describe_shares(document.parameters, document.sources)
-    return [shares_text] if shares_text else []
+def list_choices(document: JobDocument) -> Iterator[str]:
+    """Yield what a training reads of its datasets, for people; nothing if that is all of them."""
+    if shares := describe_shares(document.parameters, document.sources):
+        yield f"shares of the samples, in this order: {shares}"
+    if excluded := document.parameters.get(EXCLUDED):
+        yield f"without the episodes {excluded}"
 
 
 def get_dataset_name(document: JobDocument) -> str:
@@ -144,9 +140,9 @@ def digest_json(value: object) -> str:
     return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
-def describe_dataset_kind(sources: Sequence[JobSource]) -> str:
+def describe_dataset_kind(sources: Sequence[JobSource], names: Mapping[str, str] = SOURCE_KIND_NAMES) -> str:
     """Return where the datasets come from, in one word."""
-    kinds = {SOURCE_KIND_NAMES.get(source.kind, source.kind) for source in sources if source.role == "dataset"}
+    kinds = {names.get(source.kind, source.kind) for source in sources if source.role == "dataset"}
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 

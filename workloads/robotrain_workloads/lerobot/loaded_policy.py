@@ -4,7 +4,6 @@ Runs inside the run's environment; LeRobot and PyTorch are imported on use.
 """
 
 import contextlib
-import importlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,7 +56,8 @@ class LoadedPolicy:
 
     def act(self, batch: Mapping[str, Any]) -> Any:
         """Return the actions for a batch of observations, in units of the dataset: a float32 tensor on the CPU."""
-        torch: Any = importlib.import_module("torch")
+        import torch
+
         observations = {  # images: from bytes to numbers from 0 to 1, on the device
             name: value.to(self.device).float() / 255 if getattr(value, "dtype", None) is torch.uint8 else value
             for name, value in batch.items()
@@ -92,7 +92,8 @@ def load_policy(
         config = _read_configuration(folder, device, overrides)
         config.pretrained_path = folder
         _forget_backbone(config)  # its own weights replace them; else they would be downloaded
-        factory = importlib.import_module("lerobot.policies.factory")
+        from lerobot.policies import factory
+
         preprocessor, postprocessor = factory.make_pre_post_processors(
             config, str(folder), preprocessor_overrides={"device_processor": {"device": device}}
         )
@@ -120,10 +121,12 @@ def add_adapter(policy: Any, folder: Path, device: str) -> Any:
 
 def attach_adapter(policy: Any, folder: Path, device: str) -> Any:
     """Return PEFT's model of a policy and an adapter. Raise ValueError if the adapter lacks a part."""
-    peft: Any = importlib.import_module("peft")
+    import peft
+    from safetensors import safe_open
+
     adapted_policy = peft.PeftModel.from_pretrained(policy, str(folder), torch_device=device)
     weights = folder / policy_files.find_weights_file(folder)
-    with importlib.import_module("safetensors").safe_open(weights, framework="pt") as file:
+    with safe_open(weights, framework="pt") as file:
         adapter_weights = peft.get_peft_model_state_dict(adapted_policy, save_embedding_layers=False)
         missing_parts = sorted(set(adapter_weights) - set(file.keys()))
     if missing_parts:
@@ -150,14 +153,18 @@ def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequenc
         require_known_type(kind, _import_config_class(kind).get_known_choices(), "the untrained policy")
         config = _make_configuration(kind, device, overrides)
         _forget_backbone(config)
-        meta = importlib.import_module("lerobot.datasets").LeRobotDatasetMetadata(root.name, root=root)
-        importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
-        factory = importlib.import_module("lerobot.policies.factory")
+        import draccus
+        from lerobot.datasets import LeRobotDatasetMetadata
+        from lerobot.policies import factory
+        from lerobot.utils.random_utils import set_seed
+
+        meta = LeRobotDatasetMetadata(root.name, root=root)
+        set_seed(seed)
         policy = factory.make_policy(config, ds_meta=meta)
         preprocessor, postprocessor = factory.make_pre_post_processors(
             config, dataset_stats=meta.stats, dataset_meta=meta
         )
-        settings = importlib.import_module("draccus").encode(config, _import_config_class())
+        settings = draccus.encode(config, _import_config_class())
     return LoadedPolicy(
         policy=policy.eval(), preprocessor=preprocessor, postprocessor=postprocessor, settings=settings, device=device
     )
@@ -180,9 +187,11 @@ def _read_configuration(folder: Path, device: str, overrides: Sequence[str]) -> 
 
 
 def _make_configuration(kind: str, device: str, overrides: Sequence[str]) -> Any:
+    import draccus
+
     config_class = _import_config_class().get_choice_class(kind)
     with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
-        return importlib.import_module("draccus").parse(config_class, args=_make_config_options(device, overrides))
+        return draccus.parse(config_class, args=_make_config_options(device, overrides))
 
 
 @contextlib.contextmanager
@@ -213,10 +222,13 @@ def _import_config_class(kind: str = "") -> Any:
 
     :param kind: the type that is needed; empty if it is not known.
     """
-    importlib.import_module("lerobot.policies")
+    from lerobot import policies  # noqa: F401  registers LeRobot's own
+    from lerobot.configs import PreTrainedConfig
+    from lerobot.utils.import_utils import register_third_party_plugins
+
     policy_packages.register_policies(kind)
-    importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
-    return importlib.import_module("lerobot.configs").PreTrainedConfig
+    register_third_party_plugins()
+    return PreTrainedConfig
 
 
 def explain_load_error(error: BaseException, folder: Path | None) -> str:
@@ -242,13 +254,13 @@ def explain_load_error(error: BaseException, folder: Path | None) -> str:
 
 def explain_missing_weights(policy: Any, folder: Path) -> str:
     """Return a sentence when weights are missing: LeRobot silently leaves that part random."""
-    base_class: Any = importlib.import_module("lerobot.policies.pretrained").PreTrainedPolicy
-    policy_class = type(policy)
-    if policy_class.from_pretrained.__func__ is not base_class.from_pretrained.__func__:
+    from lerobot.policies.pretrained import PreTrainedPolicy
+    from safetensors import safe_open
+
+    loaders = ("from_pretrained", "_load_as_safetensor")
+    if any(getattr(type(policy), name).__func__ is not getattr(PreTrainedPolicy, name).__func__ for name in loaders):
         return ""  # it renames weights when it loads them
-    if policy_class._load_as_safetensor.__func__ is not base_class._load_as_safetensor.__func__:
-        return ""
-    with importlib.import_module("safetensors").safe_open(folder / policy_files.WEIGHTS_FILE, framework="pt") as file:
+    with safe_open(folder / policy_files.WEIGHTS_FILE, framework="pt") as file:
         saved_parts = set(file.keys())
     parameters = policy.state_dict()
     shared_pointers = {parameters[name].data_ptr() for name in saved_parts & parameters.keys()}

@@ -52,7 +52,7 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
         hint = f" (but {nested_files[-1].parent} has)" if nested_files else ""  # `last` sorts behind the numbers
         raise FileNotFoundError(f"{folder} holds no policy: {CONFIG_FILE} is missing{hint}")
     settings = file_formats.read_json_object(folder / CONFIG_FILE)
-    if problem := next(find_settings_problems(settings), ""):
+    if problem := _explain_wrong_setting(settings):
         raise ValueError(f"{folder / CONFIG_FILE}: {problem}")
     return settings
 
@@ -65,8 +65,10 @@ def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
     model = find_model_folder(folder)
     settings = load_policy_settings(model)
     path = model / PROCESSOR_FILES[0]
-    processor_names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
-    return PolicyFiles(settings=settings, processor_names=processor_names)
+    return PolicyFiles(
+        settings=settings,
+        processor_names=tuple(_list_processor_names(path)) if with_processors and path.is_file() else (),
+    )
 
 
 def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
@@ -198,32 +200,20 @@ def _list_state_files(path: Path) -> list[str]:
     return states
 
 
-def find_settings_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one sentence for each wrong value, with its key: `type must be a word, not a list`."""
+def _explain_wrong_setting(settings: Mapping[str, Any]) -> str:
+    """Return a sentence about the first wrong value, with its key; empty if there is none."""
     if not isinstance(settings.get("type"), str | None):
-        yield f"type must be a word, not {_describe_type(settings['type'])}"
+        return "type must be a word"
     for name in FEATURE_KEYS:
-        yield from _find_feature_problems(name, settings.get(name))
-    for name in SIZE_KEYS:
-        if not isinstance(settings.get(name), list | None) or not _are_whole_numbers(settings.get(name) or []):
-            yield f"{name} must be a list of whole numbers, or null"
+        features = settings.get(name) or {}
+        if not isinstance(features, dict):
+            return f"{name} must be an object"
+        for feature, description in features.items():
+            if not isinstance(description, dict) or not _are_whole_numbers(description.get("shape")):
+                return f"{name}.{feature} must be an object with a shape, a list of whole numbers"
+    wrong_sizes = (name for name in SIZE_KEYS if not _are_whole_numbers(settings.get(name) or []))
+    return next((f"{name} must be a list of whole numbers, or null" for name in wrong_sizes), "")
 
 
-def _find_feature_problems(name: str, features: Any) -> Iterator[str]:
-    if not isinstance(features, dict | None):
-        yield f"{name} must be an object, not {_describe_type(features)}"
-        return
-    for feature, description in (features or {}).items():
-        if not isinstance(description, dict):
-            yield f"{name}.{feature} must be an object, not {_describe_type(description)}"
-        elif not isinstance(description.get("shape"), list) or not _are_whole_numbers(description["shape"]):
-            yield f"{name}.{feature}.shape must be a list of whole numbers"
-
-
-def _are_whole_numbers(values: list[Any]) -> bool:
-    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
-
-
-def _describe_type(value: Any) -> str:
-    names_by_type = {type(None): "null", bool: "true or false", dict: "an object", list: "a list", str: "a text"}
-    return names_by_type.get(type(value), "a number")
+def _are_whole_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int for value in values)

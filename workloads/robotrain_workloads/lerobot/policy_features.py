@@ -1,18 +1,16 @@
 """Compatibility of a trained policy with a dataset or environment: same readings, cameras and actions, same shapes."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problem
 
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot.versions import ModelType
-from robotrain_workloads.option_kinds import find_near_option
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
@@ -230,11 +228,6 @@ def format_option(renames: Mapping[str, str]) -> str:
     return f"{RENAME_OPTION}={json.dumps(renames)}"
 
 
-def format_flag(renames: Mapping[str, str]) -> str:
-    """Return robotrain's option, as a user types it."""
-    return f"{RENAME_FLAG} {shlex.quote(','.join(f'{name}={renamed}' for name, renamed in renames.items()))}"
-
-
 def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: TrainedModel) -> "Iterator[Note]":
     """Yield a note if renamed features are normalized, which LeRobot by itself does not do.
 
@@ -265,15 +258,11 @@ def find_rename_problems(
     for name, renamed in renames.items():
         option = f"{RENAME_FLAG} {name}={renamed}"
         if name not in observations:
-            text = f"{option}: the dataset has no {name}, only {', '.join(observations) or 'no observation'}"
-            nearest_name = find_near_option(name, observations)
-            yield make_data_problem(text, format_flag({nearest_name: renamed}) if nearest_name else "")
+            yield f"{option}: the dataset has no {name}, only {', '.join(observations) or 'no observation'}"
         elif not renamed.startswith(OBSERVATION):
             yield f"{option}: only observations are renamed, to other observations"
         elif policy_inputs is not None and renamed not in policy_inputs:
-            text = f"{option}: the policy does not read {renamed}, only {', '.join(policy_inputs)}"
-            nearest_name = find_near_option(renamed, policy_inputs)
-            yield make_data_problem(text, format_flag({name: nearest_name}) if nearest_name else "")
+            yield f"{option}: the policy does not read {renamed}, only {', '.join(policy_inputs)}"
     counts = Counter(renames.get(name, name) for name in recorded_features)
     for renamed in dict.fromkeys(renames.values()):
         if counts[renamed] > 1:

@@ -7,7 +7,6 @@ import importlib
 import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from robotrain_runtime.contract.added_packages import list_packages
 from robotrain_runtime.contract.document import JobDocument
@@ -28,8 +27,7 @@ def list_names(document: JobDocument) -> list[str]:
     locked = {packages.normalize_name(name): name for name in list_packages(document.program_lock)}
     given_names = map(packages.normalize_name, map(packages.find_name, requirements))
     files = {packages.normalize_name(file.partition("-")[0]) for file in document.program_files}
-    locked_names = [name for name in locked if name in files]
-    return list(dict.fromkeys([*(name for name in given_names if name), *locked_names]))
+    return list(dict.fromkeys([*(name for name in given_names if name), *[name for name in locked if name in files]]))
 
 
 def make_environ(document: JobDocument) -> Mapping[str, str]:
@@ -62,14 +60,16 @@ def register_policies(kind: str = "") -> None:
 
 def _list_types() -> list[str]:
     importlib.import_module("lerobot.policies")
-    config_class: Any = importlib.import_module("lerobot.configs").PreTrainedConfig
-    return sorted(config_class.get_known_choices())
+    from lerobot.configs import PreTrainedConfig
+
+    return sorted(PreTrainedConfig.get_known_choices())
 
 
 def _list_others() -> str:
     """Return the types that are not LeRobot's own, or else all."""
-    config_class: Any = importlib.import_module("lerobot.configs").PreTrainedConfig
-    choices: Mapping[str, type] = config_class.get_known_choices()
+    from lerobot.configs import PreTrainedConfig
+
+    choices: Mapping[str, type] = PreTrainedConfig.get_known_choices()
     other_types = [name for name in choices if not choices[name].__module__.startswith("lerobot.")]
     return ", ".join(sorted(other_types or choices))
 

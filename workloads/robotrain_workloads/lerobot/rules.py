@@ -42,8 +42,12 @@ START_ROLES = ("policy", "init_policy", "resume")
 def check_system(job: "Job") -> Iterator[Problem]:
     """Reject a device of macOS."""
     if job["device"] == "mps":
-        title = "--device mps is for macOS, and jobs run on Linux"
-        yield make_problem("device-cannot", Suggestion("--device auto"), given="mps", title=title)
+        yield make_problem(
+            "device-cannot",
+            Suggestion("--device auto"),
+            given="mps",
+            title="--device mps is for macOS, and jobs run on Linux",
+        )
 
 
 def check_device(job: "Job") -> Iterator[Problem]:
@@ -168,5 +172,4 @@ def _parse_checkpoint_step(uri: str, steps: int) -> int:
     match = re.search(r"(/checkpoints)?/([0-9]{6,7})$", uri)
     if match is None:
         return 0
-    is_step = match[1] or match[2].startswith("0") or int(match[2]) == steps
-    return int(match[2]) if is_step else 0
+    return int(match[2]) if match[1] or match[2].startswith("0") or int(match[2]) == steps else 0

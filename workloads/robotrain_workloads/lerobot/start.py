@@ -51,8 +51,9 @@ def load_checkpoint_start(folder: Path) -> Start:
     step = file_formats.read_json_object(folder / policy.STEP_FILE).get("step")
     if not isinstance(step, int):
         raise ValueError(f"{folder / policy.STEP_FILE} has no step")
-    settings = policy.load_policy_settings(folder / policy.MODEL_FOLDER)
-    return Start(mode="checkpoint", folder=folder, step=step, settings=settings)
+    return Start(
+        mode="checkpoint", folder=folder, step=step, settings=policy.load_policy_settings(folder / policy.MODEL_FOLDER)
+    )
 
 
 def get_dataset_settings(saved_config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -54,17 +54,10 @@ def _compare_features(job: LerobotJob) -> Iterator[Problem | str]:
     yield from problems
     if not problems:
         kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)
-        settings = _choose_inputs(job) if is_policy else _drop_shapes(settings)
+        if INPUTS_OPTION in job.options:  # what the user adds or changes is LeRobot's to compare
+            settings = {**settings, policy.FEATURE_KEYS[0]: {}}
+        settings = settings if is_policy else _drop_shapes(settings)
         yield from policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
-
-
-def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
-    """Return the settings with the features that the user adds or changes, LeRobot merges them."""
-    settings = job.start.settings
-    features = job.option_values.get(INPUTS_OPTION)
-    are_read = isinstance(features, dict) and all(isinstance(feature, dict) for feature in features.values())
-    name = policy.FEATURE_KEYS[0]
-    return {**settings, name: {**(settings.get(name) or {}), **features}} if features and are_read else settings
 
 
 def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,8 +87,7 @@ def _list_changed(job: LerobotJob, option_names: Iterable[str]) -> Iterator[tupl
         option = job.model.format_flag(name)
         typed_text = job.options.get(option)
         if typed_text is not None and name in settings and job.option_values[option] != settings[name]:
-            saved_text = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
-            yield option, typed_text, saved_text
+            yield option, typed_text, settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:

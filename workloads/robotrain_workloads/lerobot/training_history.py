@@ -6,13 +6,11 @@ Standard library only.
 
 import array
 import dataclasses
-import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract.files import write_atomically
 
@@ -130,12 +128,7 @@ def write_record(
 def read_task_texts(model: Path) -> list[str]:
     """Return the texts of the tasks that a policy was trained with last; none if they are unknown."""
     with suppress(OSError, ValueError, *FORMAT_ERRORS):
-        task_texts = file_formats.read_json_object(model / RECORD_FILE)["tasks"]
-        return (
-            [task_text for task_text in task_texts if isinstance(task_text, str)]
-            if isinstance(task_texts, list)
-            else []
-        )
+        return [*map(str, file_formats.read_json_object(model / RECORD_FILE)["tasks"])]
     return []
 
 
@@ -164,7 +157,7 @@ def _read_training(model: Path) -> PolicyTraining | None:
         return None
     held_out_part = dataset_config.get("eval_split") or 0
     episodes = dataset_config.get("episodes") or []
-    if isinstance(held_out_part, bool) or not isinstance(held_out_part, int | float) or not 0 <= held_out_part <= 1:
+    if type(held_out_part) not in (int, float) or not 0 <= held_out_part <= 1:
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
     if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
@@ -192,23 +185,18 @@ def _read_normalizers(model: Path) -> Iterator[Statistics]:
 
 def _read_record(model: Path) -> list[PolicyTraining]:
     """Return the recorded trainings; none for a damaged record."""
-    try:
-        recorded_trainings = [
+    with suppress(OSError, ValueError, *FORMAT_ERRORS):
+        return [
             PolicyTraining(
-                model=Path(training_entry["model"]),
-                part=float(training_entry["part"]),
-                episodes=None
-                if training_entry["episodes"] is None
-                else [int(number) for number in training_entry["episodes"]],
-                started_from=str(training_entry["started_from"]),
-                is_resumed=training_entry["is_resumed"] is True,
-                statistics={name: tuple(map(float, values)) for name, values in training_entry["statistics"].items()},
+                **{
+                    **entry,
+                    "model": Path(entry["model"]),
+                    "statistics": {name: tuple(map(float, values)) for name, values in entry["statistics"].items()},
+                }
             )
-            for training_entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]
+            for entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]
         ]
-    except (OSError, ValueError, *FORMAT_ERRORS):
-        return []
-    return recorded_trainings if all(0 <= training.part <= 1 for training in recorded_trainings) else []
+    return []
 
 
 def _has_same_split(training: PolicyTraining, other_training: PolicyTraining) -> bool:
@@ -218,6 +206,7 @@ def _has_same_split(training: PolicyTraining, other_training: PolicyTraining) ->
 def read_dataset_texts(root: Path) -> list[str]:
     """Return the texts of a dataset's tasks; none if they cannot be read."""
     with suppress(Exception):  # LeRobot reads the same file, and explains why it cannot
-        pandas: Any = importlib.import_module("pandas")
+        import pandas
+
         return [str(task_text) for task_text in pandas.read_parquet(root / TASKS_FILE).index]
     return []

@@ -137,11 +137,11 @@ class LeRobotVersion(NamedTuple):
 
     def get_network_options(self, kind: str) -> NetworkOptions:
         """Return the options that change the network of a type; none if they are unknown."""
-        return NetworkOptions(**_read_network_options(self.folder).get(kind, {}))
+        return NetworkOptions(**_read(self.folder / NETWORK_FILE).get(kind, {}))
 
     def read_tasks(self) -> Mapping[str, Any]:
         """Return the groups of tasks of each simulated environment that has several: their names, or a count."""
-        environments: Mapping[str, Any] = _read_tasks(self.folder)["environments"]
+        environments: Mapping[str, Any] = _read(self.folder / TASKS_FILE)["environments"]
         return environments
 
     def get_types(self, section: str) -> Mapping[str, ModelType]:
@@ -188,7 +188,7 @@ def get_data_package(version: LeRobotVersion, lock: str) -> str:
 
 def list_type_names(section: str) -> tuple[str, ...]:
     """Return the names of `policies` or `reward_models` that any version has."""
-    return tuple(sorted({name for version in list_versions() for name in _read_index(version.folder)[section]}))
+    return tuple(sorted({name for version in list_versions() for name in _read(version.folder / INDEX_FILE)[section]}))
 
 
 def get_installed_name() -> str:
@@ -207,7 +207,7 @@ def get_installed_version() -> LeRobotVersion:
 
 @functools.cache
 def _read_options(folder: Path) -> dict[str, Any]:
-    options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
+    options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text("utf-8"))
     for group, types in options["choices"].items():
         usual = options["usual"][group]
         options["choices"][group] = {kind: dict(sorted({**usual, **fields}.items())) for kind, fields in types.items()}
@@ -215,26 +215,13 @@ def _read_options(folder: Path) -> dict[str, Any]:
 
 
 @functools.cache
-def _read_tasks(folder: Path) -> dict[str, Any]:
-    tasks: dict[str, Any] = json.loads((folder / TASKS_FILE).read_text(encoding="utf-8"))
-    return tasks
-
-
-@functools.cache
-def _read_network_options(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
-    options_by_kind: dict[str, dict[str, list[str]]] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
-    return options_by_kind
-
-
-@functools.cache
-def _read_index(folder: Path) -> dict[str, Any]:
-    index: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-    return index
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
 
 
 @functools.cache
 def _read_types(folder: Path, section: str) -> Mapping[str, ModelType]:
-    return {name: _make_type(fields) for name, fields in _read_index(folder)[section].items()}
+    return {name: _make_type(fields) for name, fields in _read(folder / INDEX_FILE)[section].items()}
 
 
 def _make_type(fields: Mapping[str, Any]) -> ModelType:

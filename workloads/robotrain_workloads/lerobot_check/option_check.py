@@ -74,9 +74,11 @@ def _check_data(config: Any, info: Mapping[str, Any]) -> None:
     model = config.trainable_config
     features = {name: {**feature, "shape": tuple(feature["shape"])} for name, feature in info["features"].items()}
     frames = SimpleNamespace(features=features, fps=info["fps"])
-    if deltas := importlib.import_module("lerobot.datasets.factory").resolve_delta_timestamps(model, frames):
-        check = importlib.import_module("lerobot.datasets.feature_utils").check_delta_timestamps
-        check(deltas, info["fps"], config.tolerance_s)
+    from lerobot.datasets.factory import resolve_delta_timestamps
+    from lerobot.datasets.feature_utils import check_delta_timestamps
+
+    if deltas := resolve_delta_timestamps(model, frames):
+        check_delta_timestamps(deltas, info["fps"], config.tolerance_s)
     if config.is_reward_model_training:
         return
     policy_features = importlib.import_module("lerobot.utils.feature_utils").dataset_to_policy_features(features)
@@ -98,7 +100,8 @@ def _check_optimizer(config: Any) -> None:
     """Build the optimizer and the schedule for one weight, unless the optimizer wants to know the names of weights."""
     if config.resume or config.optimizer is None or config.optimizer.type not in PLAIN_OPTIMIZERS:
         return
-    torch = importlib.import_module("torch")
+    import torch
+
     optimizer = config.optimizer.build([torch.nn.Parameter(torch.zeros(1))])
     if config.scheduler is not None:
         config.scheduler.build(optimizer, config.steps)
@@ -116,11 +119,13 @@ def _check_peft(config: Any) -> None:
     except KeyError as error:  # an unknown name of a method
         raise ValueError(f"`peft.method_type` has no value {error}") from error
     policy._validate_peft_config(adapters)
-    torch_nn = importlib.import_module("torch").nn
-    network = torch_nn.ModuleDict({LAYER: torch_nn.Linear(LAYER_SIZE, LAYER_SIZE)})
+    from peft import get_peft_model
+    from torch import nn
+
+    network = nn.ModuleDict({LAYER: nn.Linear(LAYER_SIZE, LAYER_SIZE)})
     layer_settings = {"target_modules": [LAYER], "modules_to_save": None}
     adapters = replace(adapters, **{name: value for name, value in layer_settings.items() if hasattr(adapters, name)})
-    importlib.import_module("peft").get_peft_model(network, adapters)
+    get_peft_model(network, adapters)
 
 
 def find_failure(config: Any) -> str:
@@ -136,7 +141,8 @@ def find_failure(config: Any) -> str:
         return ""
     if any(repository.weights != "never" for repository in types[policy.type].repositories.values()):
         return ""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     policy_class = type(policy)
     policy = copy.copy(policy)
     if hasattr(policy, PRETRAINED_BACKBONE):

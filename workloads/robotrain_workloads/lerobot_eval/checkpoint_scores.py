@@ -13,7 +13,7 @@ from pathlib import Path
 from robotrain_runtime.comparison.best_checkpoint import Headline, find_best
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import collect_fields
-from robotrain_runtime.contract.event import Note, Scored, Track, emit_event
+from robotrain_runtime.contract.event import Scored, Track, emit_event, emit_note
 from robotrain_runtime.contract.failure import ERROR_PREFIX
 
 from robotrain_workloads.evaluation import result_files
@@ -158,7 +158,7 @@ def _score_checkpoint(
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
     reason = " ".join(reason.split())[:LONGEST_REASON]
-    emit_event(Note(level="warning", text=f"the checkpoint of step {step} could not be evaluated: {reason}"))
+    emit_note(f"the checkpoint of step {step} could not be evaluated: {reason}", "warning")
     return Scored(step=step, error=reason)
 
 

@@ -33,7 +33,7 @@ from robotrain_runtime.comparison.observations import (
     pair_sides,
     shuffle_starts,
 )
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
@@ -77,7 +77,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     request = replace(request, skip=choose_skip(earlier_comparisons, request.seed, FRESH, start_limit))
     plan = replace(plan, at_most=start_limit * tasks, block=tasks)
     if earlier_comparisons:
-        emit_event(Note(level="info", text=f"goes on from {record.name_runs(earlier_comparisons)}, with new starts"))
+        emit_note(f"goes on from {record.name_runs(earlier_comparisons)}, with new starts")
     print(f"comparing {len(policy_names)} policies in at most {start_limit * tasks} episodes of each", flush=True)
     rounds = list[int]()
     table = list[Observation]()
@@ -228,7 +228,7 @@ def _say_round(number: int, verdicts: Sequence[PairVerdict]) -> None:
         differences.append(
             f"{difference:+.0f} points ({lower_bound:.0f} to {upper_bound:.0f}) against {verdict.second}"
         )
-    emit_event(Note(level="info", text=f"round {number}: {verdicts[0].pairs} pairs, {'; '.join(differences)}"))
+    emit_note(f"round {number}: {verdicts[0].pairs} pairs, {'; '.join(differences)}")
 
 
 def _read_episodes(part_folder: Path) -> list[RolloutEpisode]:
@@ -236,7 +236,7 @@ def _read_episodes(part_folder: Path) -> list[RolloutEpisode]:
 
 
 def _read_part(part_folder: Path) -> dict[str, Any]:
-    results: dict[str, Any] = json.loads((part_folder / result_store.RESULTS_FILE).read_text(encoding="utf-8"))
+    results: dict[str, Any] = json.loads((part_folder / result_store.RESULTS_FILE).read_text("utf-8"))
     return results
 
 
@@ -277,7 +277,7 @@ def _finish(
         )
         result_files.write_json(folder / COMPARISON_FILE, comparison_record)
     for row in comparison_record["verdicts"]:
-        emit_event(Note(level="info", text=row["sentence"]))
+        emit_note(row["sentence"])
     score = evaluated_parts.make_score(policy_results[0])
     low_success_text = summary.explain_low_success(score, request.success_threshold)
     if gate := comparison_record["gate"]:

@@ -182,7 +182,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield problems in small files that LeRobot would fail on."""
     jobs = make_jobs(document, data, is_complete=True)
-    output = _get_output(document)
+    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     job = jobs[0]
     yield from policy_checkpoints.find_problems(document, data)
     yield from _find_problems(jobs)
@@ -195,10 +195,6 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
             f"the output folder {output} has results of another evaluation", "--output-dir NEW_FOLDER"
         )
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
-
-
-def _get_output(document: JobDocument) -> Path:
-    return run_setup.resolve_output_folder(document, Path(document.placement.work))
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -221,10 +217,10 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     is_new = job.start_source is None
     if is_new and not backbones.is_read_at_parsing(job.parameters):  # else it reads what is not here yet
         model = job.model.kind
-    policy_options = (argument for argument in job.arguments if argument.startswith("--policy."))
-    options = (str(model), *policy_options) if model else ()
-    environ = _make_environ(document, work)
-    return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
+    options = (
+        (str(model), *(argument for argument in job.arguments if argument.startswith("--policy."))) if model else ()
+    )
+    return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=_make_environ(document, work))
 
 
 def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import collect_fields
-from robotrain_runtime.contract.event import Evaluated, Note, Scored, emit_event
+from robotrain_runtime.contract.event import Evaluated, Scored, emit_event, emit_note
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.exit_status import WorkFailed
@@ -65,7 +65,7 @@ def report(
     compared: Mapping[str, Any] | None = None,
 ) -> None:
     """Keep the policy of a score, whose results are written, and send the score, with what a comparison found."""
-    results = json.loads((request.results / result_store.RESULTS_FILE).read_text(encoding="utf-8"))
+    results = json.loads((request.results / result_store.RESULTS_FILE).read_text("utf-8"))
     if kept_policy and model:
         result_store.copy_policy(model, kept_policy, link=request.link_policy)
     emit_event(
@@ -92,23 +92,19 @@ def score_part(
     """
     key = _make_key(request)
     if earlier_score := _read_earlier(part_folder, key):
-        emit_event(Note(level="info", text=f"{name} was evaluated before"))
+        emit_note(f"{name} was evaluated before")
         return earlier_score
     with result_files.fill_folder(part_folder) as folder:
         score = score_policy(request, folder, evaluate, make_progress)
-        _write_score(folder, key, score)
+        result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
     free_memory()
     return score
-
-
-def _write_score(folder: Path, key: str, score: Scored) -> None:
-    result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
 
 
 def _read_earlier(part_folder: Path, key: str) -> Scored | None:
     """Return what an earlier attempt of the same evaluation found; None if it found nothing."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        stored_part = json.loads((part_folder / SCORES_FILE).read_text(encoding="utf-8"))
+        stored_part = json.loads((part_folder / SCORES_FILE).read_text("utf-8"))
         if stored_part["key"] == key:
             scores = {name: value for name, value in stored_part["score"]["scores"].items() if value is not None}
             return Scored(**{**stored_part["score"], "scores": scores})

@@ -9,9 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.event import Track, emit_event, emit_note
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutResult
@@ -125,7 +124,7 @@ def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.Episode
         raise WorkFailed(error) from error
     if not selection.episodes:
         raise WorkFailed(f"{request.dataset or root} has no episodes to replay")
-    emit_event(Note(level="info", text=selection.why))
+    emit_note(selection.why)
     return selection
 
 
@@ -178,7 +177,8 @@ class KeptPolicies:
 
 def _has_room() -> bool:
     """Return whether half of the GPU is free: as much as a policy may need in all."""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     if not torch.cuda.is_available():
         return True
     free, total = torch.cuda.mem_get_info()

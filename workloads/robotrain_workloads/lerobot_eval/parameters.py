@@ -272,5 +272,4 @@ class EvalParameters:
 def choose_lock(parameters: Mapping[str, object]) -> str:
     """Return the lock of a LeRobot version that a job needs: that of its simulated environment, if there is one."""
     env = str(parameters["env"])
-    version = versions.get_version(parameters["lerobot_version"])
-    return env if version.get_lock(env).is_file() else "eval"
+    return env if versions.get_version(parameters["lerobot_version"]).get_lock(env).is_file() else "eval"

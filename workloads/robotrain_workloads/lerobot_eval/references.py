@@ -58,8 +58,7 @@ def digest_conditions(parameters: Mapping[str, Any], options: Iterable[str]) -> 
     with contextlib.suppress(ValueError):
         starts = json.loads(str(conditions["starts"]))
         conditions["starts"] = sorted(map(json.dumps, starts)) if isinstance(starts, list) else starts
-    body = json.dumps([conditions, *options], sort_keys=True)
-    return hashlib.sha256(body.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([conditions, *options], sort_keys=True).encode()).hexdigest()
 
 
 def make_plan(values: Mapping[str, Any]) -> ComparisonPlan:
@@ -82,5 +81,11 @@ def list_views(
         folders = {source: folder for source, folder in data.items() if source in shared_sources}
         if reference in data:
             folders = {policy_source: data[reference], **folders}
-        parameters = {**document.parameters, **dict.fromkeys(OWN_PARAMETERS)}
-        yield dataclasses.replace(document, sources=(policy_source, *shared_sources), parameters=parameters), folders
+        yield (
+            dataclasses.replace(
+                document,
+                sources=(policy_source, *shared_sources),
+                parameters={**document.parameters, **dict.fromkeys(OWN_PARAMETERS)},
+            ),
+            folders,
+        )

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -48,7 +48,8 @@ class Recording:
     """The episodes that are replayed of a dataset."""
 
     def __init__(self, loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> None:
-        datasets: Any = importlib.import_module("lerobot.datasets")
+        from lerobot import datasets
+
         data_errors.guard_frames()
         meta = datasets.LeRobotDatasetMetadata(root.name, root=root)
         self._root, self.episodes = root, episodes
@@ -84,7 +85,8 @@ class Recording:
 
         `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
-        torch: Any = importlib.import_module("torch")
+        import torch
+
         longest_episode = max(map(self.count_frames, episodes))
         threads = count_cores() - 1
         starts = range(0, longest_episode, self._length)
@@ -115,20 +117,12 @@ class Recording:
                         [pool.submit(self._dataset.__getitem__, self._find_row(episode, start)) for episode in episodes]
                     )
                 if pending_stretches and (len(pending_stretches) > ahead or start is None):
-                    yield [self._await_part(future) for future in pending_stretches.pop(0)]
+                    with _explain_damage(self._root):
+                        parts = [future.result() for future in pending_stretches.pop(0)]
+                    yield parts
         finally:
-            for part in (part for parts in pending_stretches for part in parts):
-                part.cancel()
-
-    def _await_part(self, pending_part: Future[Any]) -> Mapping[str, Any]:
-        """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
-        try:
-            frames: Mapping[str, Any] = pending_part.result()
-        except Exception as error:
-            if sentence := data_errors.explain_reading_error(error, self._root):
-                raise WorkFailed(sentence) from error
-            raise
-        return frames
+            for future in (future for futures in pending_stretches for future in futures):
+                future.cancel()
 
     def _find_row(self, episode: int, step: int) -> int:
         """Return the row of a frame among the rows that were read."""
@@ -198,8 +192,15 @@ def replay_episodes(
 
 def open_recording(loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> Recording:
     """Return episodes of the dataset at `root`. Raise SystemExit with a sentence when it is incomplete."""
-    try:
+    with _explain_damage(root):
         return Recording(loaded, root, request, episodes)
+
+
+@contextmanager
+def _explain_damage(root: Path) -> Iterator[None]:
+    """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
+    try:
+        yield
     except Exception as error:
         if sentence := data_errors.explain_reading_error(error, root):
             raise WorkFailed(sentence) from error
@@ -247,7 +248,8 @@ def measure_errors(
     seconds: Sequence[float],
 ) -> ReplayEpisode:
     """Return the errors of an episode; `predicted_frames` and `recorded_frames` hold an action for each frame."""
-    torch: Any = importlib.import_module("torch")
+    import torch
+
     predicted_actions = torch.stack(list(predicted_frames)).numpy()
     recorded_actions = torch.stack(list(recorded_frames)).float().numpy()
     errors = predicted_actions.astype("float64") - recorded_actions

@@ -174,8 +174,9 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         held_out.parse_episodes(requested)
     except ValueError as error:
         example_forms = (episode_numbers.EXAMPLE, held_out.HELD_OUT, held_out.ALL)
-        nearest_ways = suggest_name(requested, (held_out.HELD_OUT, held_out.ALL), prefix=f"{flag} ")
-        suggestions = nearest_ways or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(example_forms)}"),)
+        suggestions = suggest_name(requested, (held_out.HELD_OUT, held_out.ALL), prefix=f"{flag} ") or (
+            Suggestion(f"{flag} EPISODES", f"such as {', '.join(example_forms)}"),
+        )
         yield make_problem(
             "value-invalid.episodes", *suggestions, given=episodes_text, flag=flag, why=format_error(error)
         )

@@ -85,9 +85,11 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
     task_option = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
     if task_option and (needs_tasks or env_tasks is not None):
-        task_text = redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
         yield make_problem(
-            "option-owned", given=redact(task_option, max_length=LONGEST_VALUE), env=env, value=task_text
+            "option-owned",
+            given=redact(task_option, max_length=LONGEST_VALUE),
+            env=env,
+            value=redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE),
         )
     elif needs_tasks and env_tasks is None:
         yield make_problem(
@@ -106,22 +108,20 @@ def _find_unknown_tasks(env: str, env_tasks: str, catalog: simulation.TaskCatalo
     shown_value = redact(env_tasks, max_length=LONGEST_VALUE)
     task_names = simulation.split_names(env_tasks)
     if not catalog.tasks:
-        ways = (suggest_leaving_out(TASKS_FLAG),)
-        yield make_problem("option-without-effect.one-task", *ways, given=shown_value, env=env)
-        return
-    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or catalog.tasks[0]}", "for example")
-    if not task_names:
         yield make_problem(
-            "value-invalid.no-task",
-            given=shown_value,
-            example_tasks=EXAMPLE_TASKS.get(env) or catalog.tasks[0],
+            "option-without-effect.one-task", *(suggest_leaving_out(TASKS_FLAG),), given=shown_value, env=env
         )
+        return
+    example = EXAMPLE_TASKS.get(env) or catalog.tasks[0]
+    example_way = Suggestion(f"{TASKS_FLAG} {example}", "for example")
+    if not task_names:
+        yield make_problem("value-invalid.no-task", given=shown_value, example_tasks=example)
     task_summary = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups_text = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
     for name in (name for name in task_names if name not in catalog.names):
         yield make_problem(
             "value-invalid.unknown-task",
-            *suggest_name(name, catalog.names, prefix=f"{TASKS_FLAG} ") or (example,),
+            *suggest_name(name, catalog.names, prefix=f"{TASKS_FLAG} ") or (example_way,),
             given=shown_value,
             env=env,
             name=redact(name, max_length=LONGEST_VALUE),
@@ -134,23 +134,27 @@ def _check_steps(job: "Job", env: str) -> Iterator[Problem]:
     """Reject more steps than an episode of the environment can have."""
     steps, most_steps = job["env_steps"], simulation.SIMULATED_ENVIRONMENTS[env].most_steps
     if steps is not None and most_steps is not None and steps > most_steps:
-        ways = (Suggestion(f"--env-steps {most_steps}"), suggest_leaving_out("--env-steps"))
-        yield make_problem("value-out-of-range.steps", *ways, given=str(steps), env=env, most=most_steps)
+        yield make_problem(
+            "value-out-of-range.steps",
+            *(Suggestion(f"--env-steps {most_steps}"), suggest_leaving_out("--env-steps")),
+            given=str(steps),
+            env=env,
+            most=most_steps,
+        )
 
 
 def check_task_description(job: "Job") -> Iterator[Problem]:
     """Reject a description without words."""
     if job["task_description"] is not None and not str(job["task_description"]).strip():
         flag = "--task-description"
-        ways = (Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag))
-        yield make_problem("value-invalid.empty", *ways, flag=flag)
+        yield make_problem("value-invalid.empty", *(Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag)), flag=flag)
 
 
 def _check_starts(job: "Job", env: str) -> Iterator[Problem]:
     """Parse the starts as the run will."""
     try:
         simulation.parse_starts(job["starts"], env)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         suggestions = (
             Suggestion("--starts NAME", "easy, like the recorded episodes"),
             Suggestion("--starts '[[256, 400, 200, 300, 0.8]]'", "states, used in turn"),
@@ -161,7 +165,7 @@ def _check_starts(job: "Job", env: str) -> Iterator[Problem]:
             "value-invalid.starts",
             *suggestions if is_placeable else (suggest_leaving_out("--starts"),),
             given=redact(job["starts"], max_length=LONGEST_VALUE),
-            why=format_error(error) if isinstance(error, ValueError) else "It is nested too deeply.",
+            why=format_error(error),
         )
 
 
@@ -190,7 +194,7 @@ def _check_confirmation(job: "Job") -> Iterator[Problem]:
 
 def list_states(job: "Job") -> tuple[tuple[float, ...], ...]:
     """Return the states that episodes start from; none if they are not listed, or not as they must be."""
-    with suppress(ValueError, RecursionError):  # reported elsewhere
+    with suppress(ValueError):  # reported elsewhere
         starts = simulation.parse_starts(job["starts"], str(job["env"]))
         return starts.states if isinstance(starts, simulation.StartStates) else ()
     return ()

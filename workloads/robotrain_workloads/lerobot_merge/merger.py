@@ -56,9 +56,15 @@ def _write_train_config(folder: Path, to: Path) -> None:
     """Write the configuration of the training, which tells the held-out episodes, as that of a whole policy."""
     path = folder / TRAIN_CONFIG_FILE.name
     if path.is_file():
-        saved_config = json.loads(path.read_text(encoding="utf-8"))
-        settings = {**(saved_config.get("policy") or {}), "use_peft": False, "pretrained_path": None}
-        config_json = json.dumps({**saved_config, "peft": None, "policy": settings}, indent=4)
+        saved_config = json.loads(path.read_text("utf-8"))
+        config_json = json.dumps(
+            {
+                **saved_config,
+                "peft": None,
+                "policy": {**(saved_config.get("policy") or {}), "use_peft": False, "pretrained_path": None},
+            },
+            indent=4,
+        )
         (to / path.name).write_text(config_json, encoding="utf-8")
 
 

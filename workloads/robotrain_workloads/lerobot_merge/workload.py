@@ -24,8 +24,7 @@ make_problem = Messages(__file__)
 def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
     """Return the packages and the version of LeRobot of the run whose adapter a job takes: those that load it."""
     version = dict(earlier.parameters).get("lerobot_version")
-    parameters = {"lerobot_version": (version, packages.OWNER)} if version else {}
-    return {**parameters, **packages.follow_run(job, earlier)}
+    return {**({"lerobot_version": (version, packages.OWNER)} if version else {}), **packages.follow_run(job, earlier)}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
@@ -38,8 +37,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_builds(job)
     yield from shared_rules.check_publish_url(job)
     for argument in job.trainer_args[:1]:
-        ways = [suggest_leaving_out("--")]
-        yield make_problem("script-option-invalid", *ways, given=argument)
+        yield make_problem("script-option-invalid", *[suggest_leaving_out("--")], given=argument)
 
 
 LEROBOT_MERGE = Workload(

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.event import Track, emit_event, emit_note
 
 from robotrain_workloads.lerobot import device
 from robotrain_workloads.lerobot.dataset_shares import Share
@@ -137,5 +137,5 @@ class Mixture:
             f"{share.part:.3g} from {share.name} ({count} frames, {epoch:.3g} epochs)"
             for share, count, epoch in zip(self._shares, frames, epochs, strict=True)
         ]
-        emit_event(Note(level="info", text=f"a mixture, by shares of the samples: {'; '.join(share_texts)}"))
+        emit_note(f"a mixture, by shares of the samples: {'; '.join(share_texts)}")
         emit_event(Track(params={"mixture_epochs": ",".join(f"{epoch:.4g}" for epoch in epochs)}))

@@ -170,7 +170,7 @@ def translate_options(options: Mapping[str, str], workload: Workload, line: Tran
             line.refused[option] = "it names a folder: give the repository's name, and --backbone-path to robotrain"
         elif (hint := hints.get(name, hints.get(name.replace("reward_model.", "policy.")))) is None:
             line.rest.append(f"{option}={text}")
-        elif words := _fill_in(hint, text, _find_revision(name, options)):
+        elif words := _fill_in(hint, text, next((options[key] for key in options if REVISIONS.get(key) == name), "")):
             line.add_flag(option, *words)
         elif hint.startswith("--"):
             line.refused[option] = f"robotrain has {hint} for it"
@@ -187,12 +187,6 @@ def translate_options(options: Mapping[str, str], workload: Workload, line: Tran
         _check_precision(options, line)
         if "tolerance_s" not in options:
             line.notes["--tolerance_s"] = TOLERANCE_NOTE.format(find_default("tolerance_s", {}))
-
-
-def _find_revision(name: str, options: Mapping[str, str]) -> str:
-    return next(
-        (options[revision] for revision, owner in REVISIONS.items() if owner == name and revision in options), ""
-    )
 
 
 def _join_tasks(options: Mapping[str, str]) -> str:

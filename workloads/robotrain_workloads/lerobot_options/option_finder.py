@@ -56,5 +56,4 @@ def _list_fields(fields: Mapping[str, Sequence[Any]], owned: Mapping[str, str]) 
     for name, (kind, *default) in fields.items():
         kinds = [KIND_NAMES.get(scalar, scalar) for scalar in list_scalars(kind) if scalar != "null"]
         if f"--{name}" not in owned:
-            kinds_text = "|".join(dict.fromkeys(kinds)) or "VALUE"
-            yield ListedOption(f"--{name}", kinds_text, default[0] if default else None)
+            yield ListedOption(f"--{name}", "|".join(dict.fromkeys(kinds)) or "VALUE", default[0] if default else None)

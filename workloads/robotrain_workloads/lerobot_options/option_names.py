@@ -41,8 +41,9 @@ def check_names(
     open_groups = {name.partition(".")[0] for name, _ in pairs if name.endswith(f".{PLUGINS}")}
     for name, value in pairs:
         if not name:
-            reason = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
-            yield make_option_problem(value or "", f"{value!r} is not an option", reason)
+            yield make_option_problem(
+                value or "", f"{value!r} is not an option", "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
+            )
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_groups:
             yield from _check_option(options, name, value, types, owned, as_json=name.startswith(json_prefix or "-"))
 
@@ -113,8 +114,7 @@ def _explain_unknown(
         suggestion = owned.get(f"--{meant_name}", _format(meant_name, value))
     else:
         suggestion = ""
-    title = f"{subject} has no option --{name}"
-    return make_option_problem(_format(name, value), title, reason, suggestion)
+    return make_option_problem(_format(name, value), f"{subject} has no option --{name}", reason, suggestion)
 
 
 def _format(name: str, value: str | None) -> str:
@@ -131,13 +131,15 @@ def separate_unchecked(
     :param is_known: whether the type may be one of LeRobot's, so that an option that any of these has counts as known.
     """
     types = [lerobot.get_model_options(POLICIES, kind) for kind in lerobot.policies]
-    option_names = {name for options in types for name in options}
-    common_names = option_names if is_known else set.intersection(*(set(options) for options in types))
+    common_names = (
+        {name for options in types for name in options}
+        if is_known
+        else set.intersection(*(set(options) for options in types))
+    )
     compared_options: list[str] = []
     unchecked_options: list[str] = []
     for name, value in split_options(arguments):
-        part = name.removeprefix(POLICY_PREFIX)
-        if name.startswith(POLICY_PREFIX) and part not in common_names:
+        if name.startswith(POLICY_PREFIX) and name.removeprefix(POLICY_PREFIX) not in common_names:
             unchecked_options.append(f"--{name}")
         else:
             option = f"--{name}" if value is None else f"--{name}={value}"

@@ -65,7 +65,7 @@ def parse_rule(text: str) -> Rule:
 @functools.cache
 def load_rules(lerobot: versions.LeRobotVersion) -> Mapping[str, Sequence[Rule]]:
     """Return the rules of a LeRobot version by the part of the options that they are about."""
-    sections = tomllib.loads((lerobot.folder / "rules.toml").read_text(encoding="utf-8"))
+    sections = tomllib.loads((lerobot.folder / "rules.toml").read_text("utf-8"))
     return {name: [parse_rule(text) for text in texts] for name, texts in sections.items()}
 
 
@@ -104,8 +104,12 @@ def find_problems(
             if typed_options and options not in reported_options and values.breaks(rule, prefix):
                 reported_options.add(options)
                 subject = f"'s {model.kind}" if prefix else ""
-                title = f"LeRobot {model.lerobot.name}{subject} does not take {options}"
-                yield make_option_problem(options, title, values.explain(rule, prefix), rule.suggestion)
+                yield make_option_problem(
+                    options,
+                    f"LeRobot {model.lerobot.name}{subject} does not take {options}",
+                    values.explain(rule, prefix),
+                    rule.suggestion,
+                )
     if settings == {}:
         yield from _check_weights(given, model)
 

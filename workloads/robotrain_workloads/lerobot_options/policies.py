@@ -62,8 +62,16 @@ def _show_type(ctx: typer.Context, name: str, json: bool) -> None:
     types = list_types()
     if name not in types:
         meant_name = find_nearest_name(name, types)
-        ways = [Suggestion(f"robotrain policies {meant_name}")] if meant_name else []
-        raise Rejected([make_problem("value-unknown", *ways, given=redact(name), name=redact(name))])
+        raise Rejected(
+            [
+                make_problem(
+                    "value-unknown",
+                    *([Suggestion(f"robotrain policies {meant_name}")] if meant_name else []),
+                    given=redact(name),
+                    name=redact(name),
+                )
+            ]
+        )
     parameter, facts = SECTIONS[types[name]], _get_facts(name)
     options = [] if facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), {parameter: name})
     if json:

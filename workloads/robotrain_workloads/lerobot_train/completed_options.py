@@ -1,14 +1,13 @@
 """The options of LeRobot's trainer that are known only where it runs: device, episodes, split and decoder."""
 
-import importlib
 import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.event import Track, emit_event, emit_note
 
 from robotrain_workloads.dataset_check import statistics_needs
 from robotrain_workloads.dataset_check.dataset_options import is_streamed_by
@@ -61,8 +60,7 @@ def complete_options(options: Sequence[str], request: TrainingRequest, stop_hand
     options += make_episode_options(request.exclude_episodes, root, options)
     if device.is_first_rank() and not request.first:
         _check_tables(request, options, root)
-    episode_order = choose_episode_order(root, options, request)
-    options += hold_out_whole_bags(root, options, episode_order)
+    options += hold_out_whole_bags(root, options, choose_episode_order(root, options, request))
     options += disable_empty_split(root, options)
     if request.mixture:
         note_mixture_split(root, options, request)
@@ -107,8 +105,7 @@ def _check_tables(request: TrainingRequest, options: Sequence[str], root: Path) 
     try:
         findings = find_problems(request, options, root)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
-        note_text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
-        emit_event(Note(level="warning", text=note_text))
+        emit_note(f"the tables of the dataset were not compared: {type(error).__name__}: {error}", "warning")
         return
     if findings:
         end_as_preflight(data_errors.REFUSED + "; ".join(map(str, findings)))
@@ -118,16 +115,11 @@ def note_data(request: TrainingRequest, root: Path, *, has_chosen: bool) -> None
     """Tell what only the dataset's files show, which do not keep the training from running."""
     if has_chosen and not request.computed_statistics and not request.first:
         note_text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
-        emit_event(Note(level="info", text=note_text, ways=((statistics_needs.COMPUTED_WAY,),)))
+        emit_note(note_text, ways=((statistics_needs.COMPUTED_WAY,),))
     if request.reads_task:
         taskless_episodes = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
         if taskless_episodes:
-            emit_event(
-                Note(
-                    level="warning",
-                    text=f"{taskless_episodes} episode(s) have no text of their task, which is trained on",
-                )
-            )
+            emit_note(f"{taskless_episodes} episode(s) have no text of their task, which is trained on", "warning")
 
 
 class ChosenDecoder(NamedTuple):
@@ -167,8 +159,7 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
     if failure and settled_decoder:
         failure_text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
         end_as_preflight(f"{failure_text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)")
-    is_resumed = settled_decoder and not requested and not streams
-    if not failure and not is_resumed:  # the training read them before
+    if not failure and not (settled_decoder and not requested and not streams):  # the training read them before
         failure = _find_unread(root, options)
     if failure and settled_decoder:
         _warn(f"videos are decoded with torchcodec: {failure}")
@@ -227,7 +218,8 @@ def _find_unread(root: Path, options: Sequence[str]) -> str:
 
 def _try_video(path: Path, moments: Iterable[float], tolerance: float) -> None:
     """Let LeRobot read frames one by one with torchcodec, and close the video. Raise as it does."""
-    video_utils: Any = importlib.import_module("lerobot.datasets.video_utils")
+    from lerobot.datasets import video_utils
+
     decoders = video_utils.VideoDecoderCache()  # not LeRobot's own: loading processes must not inherit it
     try:
         for moment in moments:
@@ -242,4 +234,4 @@ def _shorten(error: Exception) -> str:
 
 def _warn(text: str) -> None:
     if is_first_rank():
-        emit_event(Note(level="warning", text=text))
+        emit_note(text, "warning")

@@ -3,7 +3,6 @@
 Cameras keep those of the file: no picture is decoded.
 """
 
-import importlib
 import math
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -11,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 
 from robotrain_workloads.dataset_check import statistics as number_statistics
 from robotrain_workloads.dataset_check.table_files import Array
@@ -48,9 +47,7 @@ class ComputedStatistics:
             count = int(statistics[ACTION]["count"][0]) if ACTION in statistics else 0
             note_text = "numbers are normalized with statistics that are computed from the frames of"
             episodes = "all episodes" if self._chosen is None else f"these {len(self._chosen)} episodes"
-            emit_event(
-                Note(level="info", text=f"{note_text} {episodes} ({count} actions)", ways=(("--statistics stored",),))
-            )
+            emit_note(f"{note_text} {episodes} ({count} actions)", ways=(("--statistics stored",),))
         return datasets
 
     def compute(self, policy: Any = None) -> dict[str, dict[str, Array]]:
@@ -84,7 +81,8 @@ class ComputedStatistics:
             if last_start >= 0
             else np.array([], int)
         )
-        step: Any = importlib.import_module("lerobot.processor").RelativeActionsProcessorStep
+        from lerobot.processor import RelativeActionsProcessorStep as step
+
         action_names = [*(self._features[ACTION].get("names") or ())] or None
         excluded_joints = getattr(policy, "relative_exclude_joints", None) or []
         mask = np.array(

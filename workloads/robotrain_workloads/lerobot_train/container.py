@@ -229,10 +229,16 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     options: tuple[str, ...] = ()
     needs_backbone = backbones.is_read_at_parsing(job.parameters)  # which is not here yet
     if job.is_start_known and job.start.mode != "checkpoint" and not needs_backbone:
-        job_options = trainer_options.make_options(job, Path("dataset"), work / "unmade")
-        options = (*job_options, job.model.format_option("device", "cpu"), *image_weights.list_read_options(job))
-    arguments = ("-m", LAUNCHER, TAKE_OVER if is_single_rank else CHECK_ONLY, *options)
-    return WorkCommand(arguments=arguments, environ=make_environ(document, work), takes_over=is_single_rank)
+        options = (
+            *trainer_options.make_options(job, Path("dataset"), work / "unmade"),
+            job.model.format_option("device", "cpu"),
+            *image_weights.list_read_options(job),
+        )
+    return WorkCommand(
+        arguments=("-m", LAUNCHER, TAKE_OVER if is_single_rank else CHECK_ONLY, *options),
+        environ=make_environ(document, work),
+        takes_over=is_single_rank,
+    )
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:

@@ -69,7 +69,6 @@ class DataWait:
             f"the GPU waits for data {share:.0%} of the time, and {self._workers} processes load it on "
             f"{self._cores} cores"
         )
-        more_workers = [f"--num-workers {self._cores}"] if self._workers < self._cores else []
-        ways = (*more_workers, *self._other_ways)
+        ways = (*([f"--num-workers {self._cores}"] if self._workers < self._cores else []), *self._other_ways)
         text += f" ({'; '.join(ways)})" if ways else ": more cores would help"
         return Note(level="warning", text=text, ways=tuple((way,) for way in ways))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.event import Track, emit_event, emit_note
 
 from robotrain_workloads.dataset_check import dataset_options
 from robotrain_workloads.exit_status import end_as_preflight
@@ -37,7 +37,7 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
             "episodes for"
             f" {len(emptied_tasks)} task(s), such as {emptied_tasks[0]!r}"
         )
-        emit_event(Note(level="warning", text=note_text))
+        emit_note(note_text, "warning")
     return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
@@ -70,7 +70,7 @@ def hold_out_whole_bags(
     if device.is_first_rank():
         held_bags = len(set(owners[held_out_start:]))
         note_text = f"{count} of {len(owners)} episodes are held out: those of {held_bags} bag{'s' * (held_bags != 1)}"
-        emit_event(Note(level="info", text=note_text if count else "no episodes are held out: all are of one bag"))
+        emit_note(note_text if count else "no episodes are held out: all are of one bag")
     # LeRobot takes the next greater whole number of the product
     return [f"{SPLIT_OPTION}={(count - 0.5) / len(owners):.9f}"] if count else [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
@@ -93,7 +93,7 @@ def note_mixture_split(root: Path, arguments: Sequence[str], request: TrainingRe
     episode_order = choose_episode_order(root, arguments, request)
     text = _read_mixture_episodes(root, request).describe_split(episode_order, held_out_part)
     if held_out_part and device.is_first_rank():
-        emit_event(Note(level="info", text=f"episodes held out for val/loss: {text}"))
+        emit_note(f"episodes held out for val/loss: {text}")
 
 
 def _read_mixture_episodes(root: Path, request: TrainingRequest) -> MixtureEpisodes:
@@ -117,8 +117,10 @@ def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) ->
         count = f"{len(remaining)} of {total}"
         emit_event(Track(params={"episodes": count}))
         without_text = f", without {excluded}" if excluded else ""
-        ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
-        emit_event(Note(level="info", text=f"training on {count} episodes{without_text}", ways=ways))
+        emit_note(
+            f"training on {count} episodes{without_text}",
+            ways=((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else (),
+        )
     return [f"{EPISODES_OPTION}=[{','.join(map(str, remaining))}]"] if excluded else []
 
 

@@ -64,14 +64,14 @@ def explain_refusals(options: Sequence[str]) -> None:
     What the training raises later is an error of its own. `options` are those on LeRobot's command line.
     """
     with suppress(ImportError):  # another LeRobot reports errors by itself
-        draccus: Any = importlib.import_module("draccus")
-        config_class: Any = importlib.import_module("lerobot.configs.train").TrainPipelineConfig
+        import draccus
+        from lerobot.configs.train import TrainPipelineConfig
 
         def restore() -> None:
-            draccus.parse, config_class.validate = parse, validate
+            draccus.parse, TrainPipelineConfig.validate = parse, validate
 
         parse = _wrap(draccus, "parse", options)
-        validate = _wrap(config_class, "validate", options, on_success=restore)
+        validate = _wrap(TrainPipelineConfig, "validate", options, on_success=restore)
 
 
 def check_training_configuration(options: Sequence[str]) -> Any:
@@ -81,14 +81,17 @@ def check_training_configuration(options: Sequence[str]) -> Any:
     """
     explain_refusals(options)
     ffmpeg_libraries.load_ffmpeg()  # LeRobot asks whether torchcodec loads
-    importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
-    _validate.__annotations__["config"] = importlib.import_module("lerobot.configs.train").TrainPipelineConfig
-    return importlib.import_module("lerobot.configs.parser").wrap()(_validate)()
+    from lerobot.configs import parser
+    from lerobot.configs.train import TrainPipelineConfig
+    from lerobot.utils.import_utils import register_third_party_plugins
 
+    register_third_party_plugins()
 
-def _validate(config: Any) -> Any:
-    config.validate()
-    return config
+    def validate(config: TrainPipelineConfig) -> Any:
+        config.validate()
+        return config
+
+    return parser.wrap()(validate)()
 
 
 def _wrap(
@@ -106,8 +109,9 @@ def _wrap(
         except ConfigurationRefused as refused:
             end_as_preflight(refused)
         except (ValueError, TypeError, NotImplementedError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            end_as_preflight(ConfigurationRefused(options, SUBJECT, reason))
+            end_as_preflight(
+                ConfigurationRefused(options, SUBJECT, " ".join(str(error).split()) or type(error).__name__)
+            )
 
         on_success()
         return return_value

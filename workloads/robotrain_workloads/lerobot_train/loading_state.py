@@ -5,11 +5,10 @@ the training's own, which loads a batch before the step ahead of it is saved.
 """
 
 import functools
-import importlib
 import json
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +25,6 @@ STATE_FILE = Path("training_state", "robotrain_loading.json")
 """In a checkpoint."""
 MOST_AHEAD = 8
 """More batches than are loaded before the step that trains on the first of them."""
-ITERATORS = "torch.utils.data.dataloader"
 DIFFERS = "random image transforms differ from those of an uncut training"
 
 
@@ -64,9 +62,9 @@ class StateCollator:
 
     def __call__(self, samples: Any) -> Any:
         """Return the batch, the number of the process and its state."""
-        torch = importlib.import_module("torch")
-        batch = self.collate(samples)
-        return batch, torch.utils.data.get_worker_info().id, _read_state()
+        from torch.utils.data import get_worker_info
+
+        return self.collate(samples), get_worker_info().id, _read_state()
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,9 @@ class WorkerStart:
         if state := self.draws.states.get(str(worker)):
             _set_state(bytes.fromhex(state))
         elif self.draws.seed is not None:
-            importlib.import_module("torch").manual_seed(self.draws.seed + worker)
+            import torch
+
+            torch.manual_seed(self.draws.seed + worker)
         if self.initialize is not None:
             self.initialize(worker)
 
@@ -104,8 +104,10 @@ class LoadingState:
 
     def install(self, trainer: ModuleType) -> None:
         """Wrap what the trainer calls."""
+        from torch.utils.data import DataLoader
+
         wrap_attribute(trainer.TrainPipelineConfig, "validate", self._read_configuration)
-        wrap_attribute(importlib.import_module("torch.utils.data").DataLoader, "_get_iterator", self._begin_to_read)
+        wrap_attribute(DataLoader, "_get_iterator", self._begin_to_read)
         wrap_attribute(trainer, "update_last_checkpoint", self._save)
 
     def _read_configuration(self, original: Callable[..., Any], config: Any) -> None:
@@ -207,14 +209,8 @@ class LoadingState:
 
 def load_draws(checkpoint: Path) -> LoadingDraws | None:
     """Return what the training of a checkpoint had drawn; None if it does not tell."""
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
-        content: Mapping[str, Any] = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-        workers, next_worker = int(content["workers"]), int(content["next_worker"])
-        seed = None if content["seed"] is None else int(content["seed"])
-        states = {str(worker): str(state) for worker, state in content["states"].items()}
-        for state in states.values():
-            importlib.import_module("torch").Generator().set_state(_make_tensor(bytes.fromhex(state)))
-        return LoadingDraws(workers, next_worker, seed, states)
+    with suppress(OSError, ValueError, TypeError):
+        return LoadingDraws(**json.loads((checkpoint / STATE_FILE).read_text("utf-8")))
     return None
 
 
@@ -234,7 +230,8 @@ def _describe_count(workers: int) -> str:
 @contextmanager
 def _begin_with(worker: int) -> Iterator[None]:
     """Let the iterator that is made in the block give its first batch to this process."""
-    iterators = importlib.import_module(ITERATORS)._MultiProcessingDataLoaderIter
+    from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter as iterators
+
     put = iterators._try_put_index
 
     def put_first(iterator: Any) -> None:
@@ -251,16 +248,15 @@ def _begin_with(worker: int) -> Iterator[None]:
 
 
 def _read_state() -> bytes:
-    return bytes(importlib.import_module("torch").get_rng_state().numpy().tobytes())
+    import torch
+
+    return bytes(torch.get_rng_state().numpy().tobytes())
 
 
 def _set_state(state: bytes) -> None:
-    importlib.import_module("torch").set_rng_state(_make_tensor(state))
+    import torch
 
-
-def _make_tensor(state: bytes) -> Any:
-    torch = importlib.import_module("torch")
-    return torch.frombuffer(bytearray(state), dtype=torch.uint8)
+    torch.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
 
 
 class RandomDraws:
@@ -280,11 +276,13 @@ class RandomDraws:
 
     def install(self, trainer: ModuleType) -> None:
         """Wrap what the trainer calls."""
+        from torch.utils.data import DataLoader
+
         if (sampler := getattr(trainer, SAMPLER, None)) is not None:
             sampler.set_epoch = _keep_epoch
             wrap_attribute(sampler, "load_state_dict", self._remember_place)
         wrap_attribute(trainer.TrainPipelineConfig, "validate", self._read_configuration)
-        wrap_attribute(importlib.import_module("torch.utils.data").DataLoader, "_get_iterator", self._begin_to_read)
+        wrap_attribute(DataLoader, "_get_iterator", self._begin_to_read)
 
     def _remember_place(self, original: Callable[..., Any], sampler: Any, state: dict[str, Any]) -> None:
         original(sampler, state)
@@ -295,7 +293,8 @@ class RandomDraws:
         self._stays, self._eval_steps = bool(config.persistent_workers), config.eval_steps
 
     def _begin_to_read(self, original: Callable[..., Any], loader: Any) -> Any:
-        torch = importlib.import_module("torch")
+        import torch
+
         random_state = torch.get_rng_state()
         iterator = original(loader)
         if not self._would_draw(loader):

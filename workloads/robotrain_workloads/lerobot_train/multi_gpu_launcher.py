@@ -5,7 +5,6 @@
 
 import argparse
 import contextlib
-import importlib
 import os
 import signal
 import socket
@@ -132,9 +131,10 @@ class LaunchWatch(threading.Thread):
 
 def _launch_node(nodes: JobNodes, count: int, launcher: Sequence[str], folder: str) -> tuple[Mapping[int, Any], str]:
     """Run the ranks of this node with torchrun; return those that failed, and why torchrun itself did."""
-    torchrun: Any = importlib.import_module("torch.distributed.run")
-    rendezvous: Any = importlib.import_module("torch.distributed.elastic.rendezvous")
-    distributed: Any = importlib.import_module("torch.distributed")
+    from torch import distributed
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic import rendezvous
+
     options = [*nodes.make_torchrun_options(count), f"--signals-to-handle={TORCH_SIGNALS}", f"--log-dir={folder}"]
     process_group.print_line(" ".join(["torchrun", *options, "-m", LAUNCHER, "…"]))
     meeting = f"{nodes.address}:{nodes.port}"
@@ -190,7 +190,8 @@ def _is_port_taken(nodes: JobNodes, store: Any) -> bool:
 
 def _catch_failures(launch: Callable[[], object]) -> Mapping[int, Any]:
     """Return the ranks that failed, by number."""
-    errors: Any = importlib.import_module("torch.distributed.elastic.multiprocessing.errors")
+    from torch.distributed.elastic.multiprocessing import errors
+
     try:
         launch()
     except errors.ChildFailedError as error:

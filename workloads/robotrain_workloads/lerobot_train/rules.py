@@ -179,16 +179,23 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
         return
 
     def list_own() -> Mapping[str, object]:
-        owned_options = trainer_options.make_owned_options(job, Path("dataset"), Path("outputs"), 0)
-        return dict(split_options([*owned_options, *trainer_options.make_default_options(job)]))
+        return dict(
+            split_options(
+                [
+                    *trainer_options.make_owned_options(job, Path("dataset"), Path("outputs"), 0),
+                    *trainer_options.make_default_options(job),
+                ]
+            )
+        )
 
     loads = job.start.mode != "checkpoint"
     for problem in option_rules.find_problems(
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, list_own=list_own
     ):
         if problem.severity == "error":
-            way = f"-- {problem.suggestions[0].text}" if problem.suggestions else ""
-            yield make_data_problem(f"{problem.title}. {problem.why}", way)
+            yield make_data_problem(
+                f"{problem.title}. {problem.why}", f"-- {problem.suggestions[0].text}" if problem.suggestions else ""
+            )
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> "WorkCommand | None":
@@ -201,8 +208,12 @@ def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) 
     is_torn = job.start.mode == "checkpoint" and not (job.start.folder / start.TRAIN_CONFIG_FILE).is_file()
     if not job.is_start_known or is_torn or not job.model.is_known:  # a package has the type, which is not here
         return None
-    job_options = trainer_options.make_options(job, job.root or work / "dataset", work / "unmade")
-    options = (*job_options, job.model.format_option("device", "cpu"), "--", *job.arguments)
+    options = (
+        *trainer_options.make_options(job, job.root or work / "dataset", work / "unmade"),
+        job.model.format_option("device", "cpu"),
+        "--",
+        *job.arguments,
+    )
     kind = job.model.kind if job.model.section == versions.POLICIES else ""
     return WorkCommand(arguments=("-m", OPTION_CHECK, kind, *options), environ=environ)
 
@@ -265,8 +276,13 @@ def check_decay(job: LerobotJob) -> Iterator[Problem]:
     is_resumed = any(source.role == "resume" for source in job.sources)
     if is_chosen or is_resumed or not isinstance(decay, int) or not isinstance(steps, int) or steps <= decay:
         return
-    way = Suggestion(f"-- {model.format_option(DECAY_STEPS, steps)}", "lets it decay until the end")
-    yield make_problem("decay-ends-early", way, given=str(steps), decay=f"{decay:,}", steps=f"{steps:,}")
+    yield make_problem(
+        "decay-ends-early",
+        Suggestion(f"-- {model.format_option(DECAY_STEPS, steps)}", "lets it decay until the end"),
+        given=str(steps),
+        decay=f"{decay:,}",
+        steps=f"{steps:,}",
+    )
 
 
 def check_learning_rate(job: LerobotJob) -> Iterator[Problem]:
@@ -393,8 +409,12 @@ def check_bags(job: LerobotJob) -> Iterator[Problem]:
             if value is not None:
                 flag = flags[name]
                 value_text = "" if value is True else redact(str(value))
-                ways = (suggest_leaving_out(flag), Suggestion("--bags", "if the dataset is of ROS 2 bags"))
-                yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=value_text)
+                yield make_problem(
+                    "option-without-effect.no-bags",
+                    *(suggest_leaving_out(flag), Suggestion("--bags", "if the dataset is of ROS 2 bags")),
+                    where=flag,
+                    given=value_text,
+                )
         return
     if bag_parameters.is_action_the_state(job_parameters):
         yield make_problem(

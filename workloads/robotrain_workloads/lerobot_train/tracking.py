@@ -20,7 +20,6 @@ from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot_train import trainer_options
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
-CARD_STARTS = {"policy": "Fine-tuned from", "init_policy": "Started with the weights of", "resume": "Resumed from"}
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
 """Short names of dataset kinds, in the tag `source`."""
@@ -30,6 +29,7 @@ COPIED_PARAMETERS = (
     "image_normalization",
 )
 TAGGED_PARAMETERS = ("job_name", "num_gpus", "mixed_precision")
+LINEAGE_TAGS = ("dataset_source", "dataset_repo_id", "dataset_shares", "excluded_episodes", "azureml_run_id")
 MODEL_URI_FORMS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
     r"azureml:(?P<name>[^:/]+):(?P<version>\d+)",
@@ -42,14 +42,18 @@ def describe_model(job: LerobotJob) -> str:
     document, parameters, start = job.document, job.parameters, job.start_source
     tags = trainer_options.make_tags(job)
     adapter_words = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
-    noun = "reward model" if parameters.get("reward_model") else "policy"
-    kind = " ".join((*adapter_words, *name_type(parameters).values(), noun))
+    kind = " ".join(
+        (
+            *adapter_words,
+            *name_type(parameters).values(),
+            "reward model" if parameters.get("reward_model") else "policy",
+        )
+    )
     lines = [
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {parameters['job_name']}, {parameters['training_steps']} steps (run {document.run})",
         *(f"Dataset: {dataset_line}" for dataset_line in describe_datasets(job.sources, job.folders)),
-        *(f"Shares of the samples: {shares}" for shares in lineage.list_shares(document)),
-        *(f"Left out: episodes {excluded}" for excluded in lineage.list_excluded(document)),
+        *map(str.capitalize, lineage.list_choices(document)),
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
     ]
     return "\n".join(lines)
@@ -58,7 +62,6 @@ def describe_model(job: LerobotJob) -> str:
 def make_model_tags(job: LerobotJob) -> dict[str, str]:
     """Return the searchable tags; the runtime adds checkpoint and run."""
     document, parameters = job.document, job.parameters
-    kinds = {KIND_NAMES.get(source.kind, source.kind) for source in lineage.list_dataset_sources(document)}
     base_tags = {}
     if start_source := job.start_source:
         kind = lineage.SOURCE_KIND_NAMES.get(start_source.kind, start_source.kind)
@@ -68,7 +71,7 @@ def make_model_tags(job: LerobotJob) -> dict[str, str]:
         **name_type(parameters),
         "job_name": str(parameters["job_name"]),
         "training_steps": str(parameters["training_steps"]),
-        "source": f"{document.platform}-lerobot-{kinds.pop() if len(kinds) == 1 else 'mixed'}",
+        "source": f"{document.platform}-lerobot-{lineage.describe_dataset_kind(document.sources, KIND_NAMES)}",
         **lineage.make_dataset_tags(document),
         **lineage.make_azureml_tags(document),
         **base_tags,
@@ -85,17 +88,13 @@ def make_lineage(document: JobDocument) -> dict[str, object]:
     all_tags = lineage.make_dataset_tags(document) | lineage.make_azureml_tags(document)
     tags = {name: value for name, value in all_tags.items() if value}
     return {
-        "dataset_source": tags["dataset_source"],
         "dataset_uri": " ".join(map(lineage.format_source_uri, sources)) or None,
         "dataset_summary": tags.get("dataset_uri"),
         **{
             f"{name}s": [source.uri for source in sources if source.kind == kind]
             for kind, (name, _) in lineage.COUNTED_KINDS.items()
         },
-        "dataset_repo_id": tags.get("dataset_repo_id"),
-        "dataset_shares": tags.get("dataset_shares"),
-        "excluded_episodes": tags.get("excluded_episodes"),
-        "azureml_run_id": tags.get("azureml_run_id"),
+        **{name: tags.get(name) for name in LINEAGE_TAGS},
     }
 
 
@@ -197,10 +196,11 @@ def describe_policy(job: LerobotJob) -> dict[str, object]:
     sections = [("Use", lineage.describe_use(document, base)), ("Data", _describe_data(document))]
     if base:
         facts = f"{adapter_tags['adapter']}, rank {adapter_tags['adapter_rank']}"
-        adapter_text = f"An adapter ({facts}), not a whole policy. Its base: {lineage.format_base(base)}."
-        sections.append(("Adapter", adapter_text))
+        sections.append(
+            ("Adapter", f"An adapter ({facts}), not a whole policy. Its base: {lineage.format_base(base)}.")
+        )
     if start := job.start_source:
-        sections.append(("Start", f"{CARD_STARTS[start.role]} {model_card.format_source(start)}."))
+        sections.append(("Start", f"{START_PHRASES[start.role].capitalize()} {model_card.format_source(start)}."))
     sections.append(("Repeat the training", model_card.format_job(document, TrainParameters)))
     return {
         "title": f"{document.parameters['job_name']}: a LeRobot {kind}{' policy' * (kind != 'policy')}",
@@ -226,6 +226,5 @@ def _name_base_model(document: JobDocument, base: Base | None) -> dict[str, obje
 def _describe_data(document: JobDocument) -> str:
     lines = [f"- {model_card.format_source(source)}" for source in lineage.list_dataset_sources(document)]
     digest = lineage.make_dataset_tags(document)["dataset_lineage_sha256"]
-    lines += [f"- shares of the samples, in this order: {shares}" for shares in lineage.list_shares(document)]
-    lines += [f"- without the episodes {excluded}" for excluded in lineage.list_excluded(document)]
+    lines += [f"- {choice}" for choice in lineage.list_choices(document)]
     return "\n".join((*lines, f"- digest of kind, address and revision: `{digest}`"))

@@ -1,7 +1,6 @@
 """What the launcher puts into LeRobot's trainer before it trains: statistics, mixtures, weights and its monitor."""
 
 import functools
-import importlib
 import json
 import math
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -68,15 +67,16 @@ class BasePolicy:
 
 def _locate_base(folder: Path) -> None:
     """Let PEFT's class of configurations name this folder as the base, whatever the files of an adapter say."""
-    config_class = importlib.import_module("peft").PeftConfig
-    original_loader = config_class.from_pretrained.__func__
+    from peft import PeftConfig
+
+    original_loader = PeftConfig.from_pretrained.__func__
 
     def load(cls: type, *args: Any, **kwargs: Any) -> Any:
         config = original_loader(cls, *args, **kwargs)
         config.base_model_name_or_path, config.revision = str(folder), None
         return config
 
-    config_class.from_pretrained = classmethod(functools.wraps(original_loader)(load))
+    PeftConfig.from_pretrained = classmethod(functools.wraps(original_loader)(load))
 
 
 def install_changes(module: Any, options: Sequence[str], request: TrainingRequest) -> None:
@@ -100,9 +100,13 @@ def install_changes(module: Any, options: Sequence[str], request: TrainingReques
     if request.mixture:
         from robotrain_workloads.lerobot_mixture.training import install_mixture  # numpy starts threads
 
-        counts = (int(get_option_value(options, name) or 0) for name in ("--steps", "--batch_size"))
-        samples = math.prod(counts) * request.ranks
-        install_mixture(module, request.mixture, root, samples)
+        install_mixture(
+            module,
+            request.mixture,
+            root,
+            math.prod(int(get_option_value(options, name) or 0) for name in ("--steps", "--batch_size"))
+            * request.ranks,
+        )
         episode_order = choose_episode_order(root, options, request)
         if episode_order is not None:
             trainer_fixes.read_episodes_in_order(module, [*episode_order])
@@ -124,10 +128,8 @@ def install_monitor(
     """
     root = get_dataset_folder(options)
     workers = int(get_option_value(options, "--num_workers") or 0)
-    config = get_option_value(options, "--config_path")
-    checkpoint = Path(config or "").parents[1] if request.first else None
-    loading_state = LoadingState(request.first, checkpoint)
-    loading_state.install(module)  # it saves before the monitor tells of a checkpoint
+    checkpoint = Path(get_option_value(options, "--config_path") or "").parents[1] if request.first else None
+    LoadingState(request.first, checkpoint).install(module)  # it saves before the monitor tells of a checkpoint
     monitor = TrainerMonitor(
         int(get_option_value(options, "--steps") or 0),
         stop_handler,
@@ -149,8 +151,10 @@ def _make_data_wait(options: Sequence[str], request: TrainingRequest, workers: i
     """Return what measures how long a step waits for data; None but in the first process, as for LeRobot's log."""
     if not device.is_first_rank():
         return None
-    cache_ways = frame_cache.list_ways(get_dataset_folder(options), request.frame_cache)
-    ways = (*cache_ways, *filter(None, (request.cores_option,)))
+    ways = (
+        *frame_cache.list_ways(get_dataset_folder(options), request.frame_cache),
+        *filter(None, (request.cores_option,)),
+    )
     chosen_device = get_option_value(options, f"--{request.trains}.device")
     return DataWait(workers, hardware.count_cores(), is_on_gpu=chosen_device != "cpu", other_ways=ways)
 
@@ -174,12 +178,13 @@ def _place_weights(request: TrainingRequest) -> None:
     except (OSError, weights_file.WeightsError) as error:
         raise WorkFailed(error) from error
     if warning and device.is_first_rank():
-        emit_event(Note(level="warning", text=warning))
+        emit_note(warning, "warning")
 
 
 def _load_earlier_trainings(options: Sequence[str]) -> list[PolicyTraining]:
     """Return the known trainings of the policy that the training starts from."""
     config = get_option_value(options, "--config_path")
-    paths = (get_option_value(options, f"--{model}.path") for model in ("policy", "reward_model"))
-    start = next(filter(None, paths), "") or (str(Path(config).parent) if config else "")
+    start = next(
+        filter(None, (get_option_value(options, f"--{model}.path") for model in ("policy", "reward_model"))), ""
+    ) or (str(Path(config).parent) if config else "")
     return training_history.load_trainings(Path(start)) if start else []

@@ -1,6 +1,5 @@
 """Monitor of LeRobot's trainer: metrics and checkpoints as events, and an end where nothing improves any more."""
 
-import importlib
 import json
 import logging
 import math
@@ -13,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processes, emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Processes, emit_event, emit_note
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -86,7 +85,7 @@ class EarlyStop:
     def load(self, checkpoint: Path) -> None:
         """Go on from what was seen up to a checkpoint; from nothing if it has none."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+            state = json.loads((checkpoint / STATE_FILE).read_text("utf-8"))
             step = None if state["step"] is None else int(state["step"])
             loss, count = float(state["loss"]), int(state["without_improvement"])
             self.best_step, self.best_loss, self.without_improvement = step, loss, count
@@ -168,13 +167,14 @@ class TrainerMonitor:
 
     def install(self, trainer: ModuleType) -> None:
         """Wrap the functions that the trainer calls."""
-        accelerator = importlib.import_module("accelerate").Accelerator
+        from accelerate import Accelerator
+
         logging.getLogger().addFilter(self._filter_record)
         wrap_attribute(trainer.MetricsTracker, "reset_averages", self._send_window)
         if self._waits:
             self._waits.install(trainer)
-        wrap_attribute(accelerator, "reduce", self._remember_reduced)
-        wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
+        wrap_attribute(Accelerator, "reduce", self._remember_reduced)
+        wrap_attribute(Accelerator, "wait_for_everyone", self._leave_group)
         wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
         if self._early_stop:
             wrap_attribute(trainer, "should_save_checkpoint", self._decide_save_later)
@@ -260,7 +260,7 @@ class TrainerMonitor:
             self._early_stop.save(folder)
         save_result = original(folder, *args, **kwargs)
         if problem := self._find_loss_problem():
-            emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
+            emit_note(f"checkpoint {folder.name} is not used: {problem}", "warning")
         else:
             emit_event(Checkpoint(step=step, path=str(folder.absolute()), model=MODEL_FOLDER))
         if self._stopping and not self._stop_handler.is_group:
@@ -268,7 +268,7 @@ class TrainerMonitor:
         if self._is_ending and self._early_stop:
             self._total = step
             self._send_metrics(step, {})
-            emit_event(Note(level="info", text=self._early_stop.describe_end(step)))
+            emit_note(self._early_stop.describe_end(step))
         return save_result
 
     def require_finite_loss(self) -> None:
@@ -306,12 +306,10 @@ def find_non_finite_tensor(file: Path) -> str:
     """Return the name of a floating-point tensor of a safetensors file with NaN or infinity; empty for none."""
     if not file.is_file():
         return ""
-    with importlib.import_module("safetensors").safe_open(file, framework="pt") as tensors:
-        tensor_names = tensors.keys()
-        return next(
-            (tensor_name for tensor_name in tensor_names if not bool(tensors.get_tensor(tensor_name).isfinite().all())),
-            "",
-        )
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as tensors:
+        return next((name for name in tensors.keys() if not tensors.get_tensor(name).isfinite().all()), "")  # noqa: SIM118
 
 
 def parse_held_out_loss(line: str) -> tuple[int, float] | None:

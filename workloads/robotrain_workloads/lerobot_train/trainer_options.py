@@ -113,8 +113,11 @@ def list_job_options(given_job: GivenJob, settings: Mapping[str, Any] | None) ->
             return {}, ""
         start = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings or {})
         job = LerobotJob(given_job, start=start)
-    own_options = (*make_owned_options(job, Path("dataset"), Path("outputs")), *make_default_options(job))
-    options: dict[str, object] = dict(split_options([*own_options, *job.arguments]))
+    options: dict[str, object] = dict(
+        split_options(
+            [*(*make_owned_options(job, Path("dataset"), Path("outputs")), *make_default_options(job)), *job.arguments]
+        )
+    )
     if job.parameters["device"] != "auto":  # the launcher adds it
         options |= {f"{model}.device": job.parameters["device"] for model in ("policy", "reward_model")}
     return options, str(job.parameters["mixed_precision"] or "")
@@ -170,8 +173,7 @@ def _make_warm_up_options(job: LerobotJob, steps: int) -> Iterator[str]:
         yield model.format_option(WARM_UP_OPTION, steps)
         decay = settings.get(DECAY_STEPS, model.defaults.get(DECAY_STEPS))
         total = job.parameters["training_steps"]
-        is_free = model.format_flag(DECAY_STEPS) not in job.options
-        if is_free and isinstance(decay, int) and total < decay:
+        if model.format_flag(DECAY_STEPS) not in job.options and isinstance(decay, int) and total < decay:
             yield model.format_option(DECAY_STEPS, total)  # else LeRobot shortens the warm-up as it does the decay
         return
     optimizer = dict(model.facts.optimizer)

@@ -1,7 +1,5 @@
 """Weights & Biases with `--wandb`: options for LeRobot, which logs to it, and checks of key, project and server."""
 
-import configparser
-import importlib
 import netrc
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +23,6 @@ WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "disabled"
 """Values of WANDB_MODE and the modes that LeRobot takes; all others are online."""
 FORBIDDEN_IN_PROJECT = "/\\#?%:"
 LONGEST_PROJECT = 128
-DEFAULT_ADDRESS = "https://api.wandb.ai"
 
 
 def make_wandb_options(
@@ -65,7 +62,8 @@ def find_project_problem(name: str) -> str:
 
 def allow_unknown_runs() -> None:
     """Let wandb create a run that the server does not know: LeRobot requires that it exists."""
-    wandb: Any = importlib.import_module("wandb")
+    import wandb
+
     original_init = wandb.init
 
     def init(**options: Any) -> Any:
@@ -76,28 +74,15 @@ def allow_unknown_runs() -> None:
     wandb.init = init
 
 
-def find_server_address(environ: Mapping[str, str]) -> str:
-    """Return the address as wandb finds it, also one that `wandb login --host` saved."""
-    if address := environ.get("WANDB_BASE_URL"):
-        return address
-    folder = Path(environ.get("WANDB_CONFIG_DIR") or _get_home(environ) / ".config" / "wandb")
-    settings = configparser.ConfigParser(interpolation=None)
-    with suppress(OSError, ValueError, configparser.Error):
-        settings.read(folder / "settings", encoding="utf-8")
-    return settings.get("default", "base_url", fallback=DEFAULT_ADDRESS)
-
-
 def is_signed_in(environ: Mapping[str, str]) -> bool:
-    """Return whether `wandb login` saved a key, in the netrc file."""
-    netrc_file = environ.get("NETRC")
-    home = _get_home(environ)
-    files = [Path(netrc_file).expanduser()] if netrc_file else [home / ".netrc", home / "_netrc"]
+    """Return whether `wandb login` saved a key, in the netrc file: for the server of WANDB_BASE_URL, if that is set."""
+    home = Path(environ.get("HOME", "~")).expanduser()
+    files = [Path(environ["NETRC"]).expanduser()] if environ.get("NETRC") else [home / ".netrc", home / "_netrc"]
+    server = urlsplit(environ.get("WANDB_BASE_URL", "")).netloc
     with suppress(OSError, ValueError, netrc.NetrcParseError, StopIteration):
-        keys = netrc.netrc(next(file for file in files if file.is_file()))
-        login = keys.authenticators(urlsplit(find_server_address(environ)).netloc)
-        return bool(login and login[2])
+        logins = netrc.netrc(next(filter(Path.is_file, files))).hosts.items()
+        return any(
+            key and server in (host, "") and (server or "wandb" in host or name == "user")
+            for host, (name, _, key) in logins
+        )
     return False
-
-
-def _get_home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME", "~")).expanduser()

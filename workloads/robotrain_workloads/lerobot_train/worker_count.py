@@ -58,52 +58,38 @@ def choose_worker_count(job: LerobotJob) -> WorkerCount:
 
     Raise OSError if that is none, and LeRobot needs one.
     """
-    requested = job.parameters["num_workers"]
-    return _choose_count(job, requested)._replace(loads_alone=requested == 0)
-
-
-def _count_loaders(job: LerobotJob) -> int:
-    """Return the loaders of a process: there is one for held-out episodes, too."""
-    return 2 if job.parameters["val_split"] and job.parameters["eval_freq"] != 0 else 1
-
-
-def _choose_count(job: LerobotJob, requested: int | None) -> WorkerCount:
     parameters = job.parameters
+    requested, ranks = parameters["num_workers"], int(parameters["num_gpus"])
+    loaders = 2 if parameters["val_split"] and parameters["eval_freq"] != 0 else 1  # one for held-out episodes, too
+    count, least_workers, notes = requested, int(is_streamed(job)), tuple[Note, ...]()
+    if count is None:
+        count, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
+        if count < least_workers:  # the rule for a number that is typed
+            count, reason = least_workers, NO_LOADER
+        note_text = f"data is loaded {_describe_place(count)}: {reason} (--num-workers N sets another number)"
+        notes = (Note(level="info", text=note_text),)
+    prefetch = job.option_values.get(PREFETCH_OPTION)
+    prefetch = prefetch if isinstance(prefetch, int) and prefetch >= 0 else DEFAULT_PREFETCH
+    batch = loaders * parameters["batch_size"] * _estimate_sample_bytes(job)
+    needed_bytes = [ranks * (SPARE_BYTES + (number * prefetch + BATCHES_IN_USE) * batch) for number in range(count + 1)]
     available_bytes = get_free_shared_memory(SHARED_MEMORY)
-    batch_size, ranks = parameters["batch_size"], int(parameters["num_gpus"])
-    loaders = _count_loaders(job)
-    worker_count, notes = requested, tuple[Note, ...]()
-    if worker_count is None:
-        worker_count, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
-        note_text = f"data is loaded {_describe_place(worker_count)}: {reason} (--num-workers N sets another number)"
-        notes = (Note(level="info", text=note_text),)
-    least_workers = int(is_streamed(job))
-    if requested is None and worker_count < least_workers:  # the rule for a number that is typed
-        worker_count = least_workers
-        note_text = f"data is loaded {_describe_place(least_workers)}: {NO_LOADER}"
-        notes = (Note(level="info", text=note_text),)
-    if available_bytes is None:
-        return WorkerCount(worker_count, notes)
-    batch: int = loaders * batch_size * _estimate_sample_bytes(job)
-    prefetch = _get_number_option(job, PREFETCH_OPTION, DEFAULT_PREFETCH)
-
-    def count_bytes(count: int) -> int:
-        return ranks * (SPARE_BYTES + (count * prefetch + BATCHES_IN_USE) * batch)
-
-    fitting_count = next((count for count in range(worker_count, 0, -1) if count_bytes(count) <= available_bytes), 0)
-    if fitting_count == worker_count:
-        return WorkerCount(fitting_count, notes)
-    if fitting_count < least_workers:
-        lack_text = f"{SHARED_MEMORY} has {available_bytes / MIB:.0f} MiB free, too little for its batches"
-        raise OSError(f"{NO_LOADER}, and {lack_text} (add shared memory to the container, or reduce --batch-size)")
-    note_text = (
-        f"data is loaded {_describe_place(fitting_count, worker_count)}: {SHARED_MEMORY} has "
-        f"{available_bytes / MIB:.0f} MiB free, but"
-        f" {worker_count} may need {math.ceil(count_bytes(worker_count) / MIB)} MiB (add shared memory to the "
-        "container, or"
-        f" set --num-workers {fitting_count})"
-    )
-    return WorkerCount(fitting_count, (Note(level="warning", text=note_text),))
+    fitting_count = count
+    while available_bytes is not None and fitting_count and needed_bytes[fitting_count] > available_bytes:
+        fitting_count -= 1
+    if fitting_count < count:
+        lack_text = f"{SHARED_MEMORY} has {(available_bytes or 0) / MIB:.0f} MiB free"
+        if fitting_count < least_workers:
+            raise OSError(
+                f"{NO_LOADER}, and {lack_text}, too little for its batches"
+                " (add shared memory to the container, or reduce --batch-size)"
+            )
+        note_text = (
+            f"data is loaded {_describe_place(fitting_count, count)}: {lack_text}, but {count} may need"
+            f" {math.ceil(needed_bytes[count] / MIB)} MiB (add shared memory to the container, or set --num-workers"
+            f" {fitting_count})"
+        )
+        notes = (Note(level="warning", text=note_text),)
+    return WorkerCount(fitting_count, notes, loads_alone=requested == 0)
 
 
 def choose_auto_count(ranks: int, loaders: int, cores: int, memory: int | None) -> tuple[int, str]:
@@ -128,21 +114,11 @@ def _describe_place(count: int, wanted: int = 0) -> str:
 
 def _estimate_sample_bytes(job: LerobotJob) -> int:
     """Return the most bytes of a sample; 0 when the dataset does not tell."""
-    frames = _count_frames(job)
+    frames = job.model.facts.frames or job.values.get("n_obs_steps")
+    frames = frames if isinstance(frames, int) else 1
     total, sizes = 0, {"video": (1, frames), "image": (4, frames)}  # video frames stay bytes, all else has 32 bits
     for feature in dataset.get_features(job.info).values():
         with suppress(ValueError, KeyError, TypeError):
             width, times = sizes.get(feature["dtype"], (4, LONGEST_SEQUENCE))
             total += width * times * math.prod(int(length) for length in feature["shape"])
     return total
-
-
-def _count_frames(job: LerobotJob) -> int:
-    """Return the images of each camera in a sample."""
-    frames = job.model.facts.frames or job.values.get("n_obs_steps")
-    return frames if isinstance(frames, int) else 1
-
-
-def _get_number_option(job: LerobotJob, name: str, default: int) -> int:
-    value = job.option_values.get(name)
-    return value if isinstance(value, int) and value >= 0 else default

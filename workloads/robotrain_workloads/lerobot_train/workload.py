@@ -95,8 +95,7 @@ BAGS_MODULE = "robotrain_workloads.rosbag.bag_datasets"
 
 def list_data_packages(job: "Job") -> dict[str, str]:
     """Return what the container plugin reads of a job's LeRobot, and of bags if its data are bags."""
-    bags = {"bags": BAGS_MODULE} if job["bags"] else {}
-    return version_parameters.list_data_packages(job) | bags
+    return version_parameters.list_data_packages(job) | ({"bags": BAGS_MODULE} if job["bags"] else {})
 
 
 def logs_metric(job: "Job", metric: str) -> bool:

@@ -5,7 +5,6 @@ the first process announces the last step one step ahead, before it starts that 
 step without its gradients, so each finds the announcement when it is done. It costs one file lookup a step and no wait.
 """
 
-import importlib
 import os
 import signal
 import sys
@@ -17,9 +16,8 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
+from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, emit_note
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
 
@@ -43,7 +41,8 @@ class RankStore:
     """Texts by name, which all ranks see. Needs PyTorch, and torchrun, which started this process."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        distributed: Any = importlib.import_module("torch.distributed")
+        from torch import distributed
+
         store = distributed.TCPStore(
             environ["MASTER_ADDR"],
             int(environ["MASTER_PORT"]),
@@ -101,7 +100,7 @@ class ProcessAgreement:
     def failure(self) -> str:
         """The first reported failure; empty for none."""
         with suppress(FileNotFoundError):
-            return self._failure_file.read_text(encoding="utf-8")
+            return self._failure_file.read_text("utf-8")
         return ""
 
     def enter_rank(self) -> None:
@@ -208,7 +207,7 @@ class NodesStop(GroupStop):
             note_text = (
                 f"nodes of different kinds train together, at the pace of the slowest: {first_hardware}, {hardware}"
             )
-            emit_event(Note(level="warning", text=note_text))
+            emit_note(note_text, "warning")
 
     def require_same_decoder(self, program: str) -> None:
         """Raise SystemExit if this process would decode videos with another program than the first one."""

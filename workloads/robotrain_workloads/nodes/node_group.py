@@ -167,5 +167,5 @@ def read_ends(folder: Path) -> list[NodeEnd]:
     ends = []
     for file in folder.glob("*.json"):
         with suppress(OSError, ValueError, TypeError):
-            ends.append(NodeEnd(**json.loads(file.read_text(encoding="utf-8"))))
+            ends.append(NodeEnd(**json.loads(file.read_text("utf-8"))))
     return sorted(ends, key=lambda end: end.time)

@@ -143,7 +143,11 @@ def choose_end(
     """
     failed_ends = [end for end in ends if end.status not in (0, STOPPED_STATUS)]
     stops = [] if is_stopped else [end for end in ends if end.status == STOPPED_STATUS]
-    causes = [end for end in failed_ends if _is_cause(end)]
+    causes = [
+        end
+        for end in failed_ends
+        if failure.is_outside_end(end.status) or (end.text and not CONSEQUENCE.search(end.text))
+    ]
     is_lost = len(ends) < count
     if not (causes or stops or is_lost or is_stopped):
         causes = failed_ends  # they blame one another
@@ -170,10 +174,6 @@ def choose_end(
         )
         return EXIT_RETRY, f"error: node {_name_node(stops[0], count)} was stopped, but not the run{failure_note}"
     return 0, ""
-
-
-def _is_cause(end: NodeEnd) -> bool:
-    return failure.is_outside_end(end.status) or bool(end.text and not CONSEQUENCE.search(end.text))
 
 
 def _name_node(end: NodeEnd, count: int) -> str:

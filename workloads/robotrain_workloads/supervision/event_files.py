@@ -4,7 +4,6 @@ A file is a series of records: the size, its checksum, an `Event` of protobuf, i
 parsed: scalars are, and images and histograms cost nothing.
 """
 
-import importlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +69,8 @@ class EventFileReader:
 
 def _parse_event(record: bytes) -> MetricRow | None:
     """Return the step and the scalars of an event; None if it has none, or is damaged."""
-    protos = importlib.import_module("tensorboard.compat.proto.event_pb2")
+    from tensorboard.compat.proto import event_pb2 as protos
+
     try:
         event = protos.Event.FromString(record)
     except Exception:  # protobuf's error is a class of its own in each implementation

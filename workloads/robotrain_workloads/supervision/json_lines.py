@@ -97,7 +97,7 @@ def list_numbers(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str
     for name, value in record.items():
         if isinstance(value, dict):
             yield from list_numbers(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and name not in TIME_KEYS:
+        elif type(value) in (int, float) and name not in TIME_KEYS:
             yield clean_name(prefix + name) or "_", _to_float(value)
 
 

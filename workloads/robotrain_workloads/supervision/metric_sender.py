@@ -64,8 +64,12 @@ class MetricSender:
             return
         positions = self._choose(max(1, int(self._allowed)))
         for unit, step in positions:
-            metrics = Metrics(values=self._rows[unit, step], step=step, total=self._totals.get(unit), unit=unit)
-            self._emit(EventRecord(self._times[unit, step], metrics))
+            self._emit(
+                EventRecord(
+                    self._times[unit, step],
+                    Metrics(values=self._rows[unit, step], step=step, total=self._totals.get(unit), unit=unit),
+                )
+            )
         self._allowed = max(0.0, self._allowed - len(positions))
         self._rows, self._times = {}, {}
 

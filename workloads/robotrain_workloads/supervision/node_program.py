@@ -115,8 +115,9 @@ def _read_written_bytes(pid: int) -> int:
     written_bytes = 0
     for process in (str(pid), *list_children(pid)):
         with suppress(OSError, ValueError, IndexError):
-            fields = dict(line.split(": ") for line in Path(f"/proc/{process}/io").read_text().splitlines())
-            written_bytes += int(fields["wchar"])
+            written_bytes += int(
+                dict(line.split(": ") for line in Path(f"/proc/{process}/io").read_text().splitlines())["wchar"]
+            )
     return written_bytes
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.problem import Problem, make_data_problem, summarize_problem
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -156,8 +156,10 @@ def _make_finding(env: str, texts: Sequence[str]) -> Problem:
         f"it was trained with {len(texts)} texts" if texts else "the text that it was trained with is not known"
     )
     example = shlex.quote(texts[0]) if texts else "TEXT"
-    reading_text = f"the policy reads its task in words, which {env} does not have, and {training_text}"
-    return make_data_problem(reading_text, f"{DESCRIPTION_FLAG} {example}")
+    return make_data_problem(
+        f"the policy reads its task in words, which {env} does not have, and {training_text}",
+        f"{DESCRIPTION_FLAG} {example}",
+    )
 
 
 def choose_description(
@@ -188,5 +190,5 @@ def choose_description(
 
 
 def _note(text: str, origin: str) -> str:
-    emit_event(Note(level="info", text=f"the policy is told {text!r}: {origin}"))
+    emit_note(f"the policy is told {text!r}: {origin}")
     return text

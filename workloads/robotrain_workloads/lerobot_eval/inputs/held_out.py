@@ -255,26 +255,15 @@ def find_missing_episodes(job: LerobotJob) -> Iterator[str]:
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
-        requested_ranges = parse_episodes(str(requested)) or []
         episode_selection = None
         try:
-            episode_selection = episode_numbers.select_episodes(requested_ranges, total) or None
+            episode_selection = episode_numbers.select_episodes(parse_episodes(str(requested)) or [], total) or None
         except ValueError as error:
-            existing_ranges = [
-                _format_range(requested_range.start, min(requested_range.stop, total))
-                for requested_range in requested_ranges
-                if requested_range.start < total
-            ]
-            way = f"\n{REPLAY_EPISODES_FLAG} {','.join(existing_ranges)}" if existing_ranges else ""
-            yield f"{REPLAY_EPISODES_FLAG} {requested}: {error}{way}"
+            yield f"{REPLAY_EPISODES_FLAG} {requested}: {error}"
         try:
             episode_numbers.leave_out(excluded, total, episode_selection)
         except ValueError as error:
             yield str(error)
-
-
-def _format_range(start: int, stop: int) -> str:
-    return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
 
 
 def find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:

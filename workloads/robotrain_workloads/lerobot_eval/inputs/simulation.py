@@ -309,7 +309,7 @@ def _parse_ranges(ranges_by_name: dict[str, Any]) -> StartRanges:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+    return type(value) in (int, float) and abs(value) < LARGEST_NUMBER
 
 
 def summarize_starts(starts: str) -> str:

@@ -47,7 +47,8 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
     result_files.write_json(folder / "metrics.json", summary.make_metrics_report(result))
     result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures() if result.rolled else ())
     if result.replayed:
-        numpy: Any = importlib.import_module("numpy")
+        import numpy
+
         (folder / "predictions").mkdir()
         for episode in result.replayed.episodes:
             numpy.savez_compressed(
@@ -85,8 +86,9 @@ def list_policy_files(folder: Path) -> Iterator[Path]:
 
 def digest_policy(folder: Path) -> str:
     """Return the SHA-256 of a policy, as registration computes it."""
-    files = {path.relative_to(folder).as_posix(): path for path in list_policy_files(folder)}
-    return model_lineage.hash_model_files(files)
+    return model_lineage.hash_model_files(
+        {path.relative_to(folder).as_posix(): path for path in list_policy_files(folder)}
+    )
 
 
 def digest_statistics(root: Path) -> str:
@@ -108,8 +110,9 @@ def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> N
 def plot_actions(episode: ReplayEpisode, fps: float, path: Path) -> None:
     """Plot the recorded and the predicted values of each dimension of the actions."""
     action_names = list(episode.each_mae)[:MOST_NUMBERS]
-    title = f"Episode {episode.episode}: actions"
-    figure, rows = make_panels(len(action_names), 1, 9, 1.2 + 1.3 * len(action_names), title, sharex=True)
+    figure, rows = make_panels(
+        len(action_names), 1, 9, 1.2 + 1.3 * len(action_names), f"Episode {episode.episode}: actions", sharex=True
+    )
     seconds = [frame / fps for frame in range(episode.steps)]
     for index, action_name in enumerate(action_names):
         panel = rows[index][0]
@@ -146,8 +149,9 @@ def plot_episode_summary(episode: ReplayEpisode, fps: float, path: Path) -> None
 
 def plot_all_episodes(episodes: Sequence[ReplayEpisode], path: Path) -> None:
     """Plot errors and speed of each episode, and the error of each dimension over all."""
-    title = f"{len(episodes)} episodes: mse {fmean(episode.mse for episode in episodes):.4g}"
-    figure, ((mae, mse), (hertz, joints)) = make_panels(2, 2, 11, 7.5, title)
+    figure, ((mae, mse), (hertz, joints)) = make_panels(
+        2, 2, 11, 7.5, f"{len(episodes)} episodes: mse {fmean(episode.mse for episode in episodes):.4g}"
+    )
     figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
     episode_labels = [str(episode.episode) for episode in episodes]
     draw_bars(mae, episode_labels, [episode.mae for episode in episodes], "mean absolute error by episode")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.problem import make_data_problem, summarize_problem
 
 from robotrain_workloads.exit_status import WorkFailed
@@ -67,15 +67,20 @@ class RolloutEnvironment:
         config = _parse_config(self.name, [*self.options, *make_task_options(task)], ())
         with explain_render_errors(self.name):
             if is_built_by_lerobot(self.name):
-                factory = importlib.import_module("lerobot.envs.factory")
+                from lerobot.envs import factory
+
                 with contextlib.redirect_stdout(io.StringIO()):  # it announces each of them
                     vectors_by_group = factory.make_env(config, n_envs=1)
                 (vectors_by_task,) = vectors_by_group.values()
                 (vector,) = vectors_by_task.values()
                 return vector.envs[0]
-            gym = importlib.import_module("gymnasium")
-            keywords = {**config.gym_kwargs, **self.render_size}
-            return gym.make(config.gym_id, disable_env_checker=config.disable_env_checker, **keywords)
+            import gymnasium as gym
+
+            return gym.make(
+                config.gym_id,
+                disable_env_checker=config.disable_env_checker,
+                **{**config.gym_kwargs, **self.render_size},
+            )
 
 
 def is_built_by_lerobot(env: str) -> bool:
@@ -108,7 +113,8 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
         options.append(f"--episode_length={request.env_steps}")
     config = _parse_config(request.env, options, given_options)
     if not is_built_by_lerobot(request.env):  # import the package once, before there are worker processes
-        registration = importlib.import_module("gymnasium.envs.registration")
+        from gymnasium.envs import registration
+
         with explain_render_errors(config.type), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pygame imports the deprecated pkg_resources
             registration.load_env_creator(registration.spec(config.gym_id).entry_point)
@@ -126,7 +132,7 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
 @functools.cache
 def _note_once(text: str) -> None:
     """Send a note, once, however many rounds and checkpoints there are."""
-    emit_event(Note(level="info", text=text))
+    emit_note(text)
 
 
 def _parse_config(env: str, options: Sequence[str], given_options: Sequence[str]) -> Any:
@@ -134,7 +140,8 @@ def _parse_config(env: str, options: Sequence[str], given_options: Sequence[str]
 
     :param given_options: those of the user, as typed.
     """
-    draccus: Any = importlib.import_module("draccus")
+    import draccus
+
     config_class = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(env)
     try:
         with lerobot_options.explain_parser_errors(given_options, f"the configuration of {env}"):
@@ -202,8 +209,14 @@ def explain_render_errors(env: str, scenes: Path | None = None) -> Iterator[None
         yield
     except Exception as error:
         if scenes and str(scenes) in str(error):
-            reason = f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}"
-            raise WorkFailed(summarize_problem(make_data_problem(reason, suggest_scenes(env)))) from error
+            raise WorkFailed(
+                summarize_problem(
+                    make_data_problem(
+                        f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}",
+                        suggest_scenes(env),
+                    )
+                )
+            ) from error
         frames = traceback.extract_tb(error.__traceback__)
         is_render_error = any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in frames)  # messages vary
         if not SIMULATED_ENVIRONMENTS[env].is_mujoco or not is_render_error:

@@ -1,11 +1,12 @@
 """Groups of environments, each in one episode after the other: in this process, or in worker processes."""
 
-import importlib
 import math
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
+
+import numpy
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import simulation
@@ -201,14 +202,13 @@ def place_start(world: Any, starts: Starts, index: int, seed: int) -> None:
         agent_x, agent_y, *block, angle = starts.states[index % len(starts.states)]
         agent = (agent_x, agent_y)
     else:
-        numpy: Any = importlib.import_module("numpy")
         random = numpy.random.default_rng(seed)
-        side, axis = _make_rotation(numpy, GOAL_ANGLE).T
+        side, axis = _make_rotation(GOAL_ANGLE).T
         angle = GOAL_ANGLE + random.uniform(*starts.turn)
         block = numpy.array(GOAL) - axis * random.uniform(*starts.distance) + side * random.uniform(*starts.lateral)
         nearest, farthest = starts.agent_behind
         seen_from_block = numpy.array([random.uniform(*starts.agent_across), random.uniform(-farthest, -nearest)])
-        agent = block + _make_rotation(numpy, angle) @ seen_from_block
+        agent = block + _make_rotation(angle) @ seen_from_block
     # The angle first: turning rotates about the center of gravity, and would move the block again.
     world.block.angle = angle
     world.block.position = tuple(block)
@@ -217,6 +217,6 @@ def place_start(world: Any, starts: Starts, index: int, seed: int) -> None:
     world.space.step(world.dt)  # contacts take effect
 
 
-def _make_rotation(numpy: Any, angle: float) -> Any:
+def _make_rotation(angle: float) -> Any:
     """Return the matrix from the block's axes to the world's."""
     return numpy.array([[numpy.cos(angle), -numpy.sin(angle)], [numpy.sin(angle), numpy.cos(angle)]])

@@ -12,7 +12,6 @@ stays in this process and decides for a whole batch, and the processes only step
 """
 
 import contextlib
-import importlib
 import math
 import random
 import sys
@@ -23,7 +22,11 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.event import Note, emit_event
+import numpy
+import torch
+from lerobot.envs import make_env_pre_post_processors, preprocess_observation
+from lerobot.utils.random_utils import set_seed
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.machine.hardware import count_cores
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
@@ -56,22 +59,20 @@ class PolicyActor:
 
     def __init__(self, loaded: LoadedPolicy, environment: RolloutEnvironment) -> None:
         self._loaded, self._environment = loaded, environment
-        self._preprocess = importlib.import_module("lerobot.envs").preprocess_observation
         self._preprocessor, self._postprocessor = _make_environment_processors(loaded, environment)
 
     def reset(self, seed: int) -> None:
         """Start a wave of episodes. The same seed draws the same."""
-        importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
+        set_seed(seed)
         self._loaded.policy.reset()
 
     def act(self, observations: Sequence[EnvironmentObservation]) -> Any:
         """Return the next action of each, as rows of an array."""
-        action = self._loaded.act(self.batch(observations))
-        return self._postprocessor({"action": action})["action"].numpy()
+        return self._postprocessor({"action": self._loaded.act(self.batch(observations))})["action"].numpy()
 
     def batch(self, observations: Sequence[EnvironmentObservation]) -> dict[str, Any]:
         """Return the observations under the policy's names."""
-        observation_batch = self._preprocess(
+        observation_batch = preprocess_observation(
             _stack_observations([observation.observation for observation in observations])
         )
         if self._environment.scaled:
@@ -90,17 +91,14 @@ def _make_environment_processors(loaded: LoadedPolicy, environment: RolloutEnvir
     if loaded.kind == "xvla" and environment.name != "libero":
         processors: tuple[Any, Any] = environment.config.get_env_processors()
         return processors
-    envs = importlib.import_module("lerobot.envs")
-    both_processors: tuple[Any, Any] = envs.make_env_pre_post_processors(
-        env_cfg=environment.config, policy_cfg=loaded.policy.config
-    )
-    return both_processors
+    processors = make_env_pre_post_processors(env_cfg=environment.config, policy_cfg=loaded.policy.config)
+    return processors
 
 
 def _stack_observations(observations: Sequence[Any]) -> Any:
     if isinstance(observations[0], Mapping):
         return {name: _stack_observations([nested[name] for nested in observations]) for name in observations[0]}
-    return importlib.import_module("numpy").stack(observations)
+    return numpy.stack(observations)
 
 
 def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, seed: int) -> Iterator[RolloutEpisode]:
@@ -184,7 +182,7 @@ def _draws_random_numbers(
     actor: PolicyActor, observations: list[EnvironmentObservation], device: str, seed: int
 ) -> bool:
     """Return whether an action advances the random number generators."""
-    importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
+    set_seed(seed)
     expected_draws = _draw_numbers(device)
     actor.reset(seed)
     actor.act(observations)
@@ -192,10 +190,11 @@ def _draws_random_numbers(
 
 
 def _draw_numbers(device: str) -> tuple[float, ...]:
-    torch: Any = importlib.import_module("torch")
-    numpy: Any = importlib.import_module("numpy")
-    drawn_numbers = (torch.rand(1, device=device_name).item() for device_name in ("cpu", device))
-    return (random.random(), float(numpy.random.random()), *drawn_numbers)
+    return (
+        random.random(),
+        float(numpy.random.random()),
+        *(torch.rand(1, device=device_name).item() for device_name in ("cpu", device)),
+    )
 
 
 def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: OnEpisode) -> RolloutResult:
@@ -204,7 +203,7 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
     if sys.platform != "linux":
         if request.env_workers:
             note_text = f"--env-workers {request.env_workers}: works only on Linux; one process is used here"
-            emit_event(Note(level="warning", text=note_text))
+            emit_note(note_text, "warning")
         request = replace(request, env_workers=0)
     elif request.env_workers is None:
         request = replace(request, env_workers=count_cores())
@@ -218,7 +217,7 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
         note_text = (
             f"videos are recorded of the first {video.MOST_FILMED} of {request.eval_episodes} episodes{each_task_text}"
         )
-        emit_event(Note(level="info", text=note_text))
+        emit_note(note_text)
     rolled: list[RolloutEpisode] = []
     for task_request in requests:
         rolled += _roll_out_task(loaded, trial, task_request, on_episode)
@@ -232,7 +231,7 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
             "policy draws no"
             " random numbers: the others repeat them, and do not count"
         )
-        emit_event(Note(level="warning", text=note_text))
+        emit_note(note_text, "warning")
     return rollout_result
 
 
@@ -290,10 +289,10 @@ def _play_in_workers(
             f" so that results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"
             " --eval-batch-size makes more batches, with other random numbers"
         )
-        emit_event(Note(level="info", text=note_text))
+        emit_note(note_text)
 
     def work(number: int, pipe: Connection) -> None:
-        importlib.import_module("torch").set_num_threads(1)
+        torch.set_num_threads(1)
         environments = LocalEnvironments(trial.environment, request)
         for episode in _play_waves(waves[number::count], actor, environments, request):
             pipe.send(episode)

@@ -1,8 +1,10 @@
 """Videos of episodes (H.264 in MP4). Needs PyAV."""
 
-import importlib
 from pathlib import Path
 from typing import Any
+
+import av
+import numpy as np
 
 MOST_FILMED = 50
 """Only the first episodes are recorded."""
@@ -16,10 +18,9 @@ class EpisodeVideo:
 
     def __init__(self, file: Path, fps: int) -> None:
         self._file, self._fps = file, fps
-        self._av: Any = importlib.import_module("av")
         file.parent.mkdir(parents=True, exist_ok=True)
         self._unfinished = file.with_name(file.name + UNFINISHED_SUFFIX)
-        self._container = self._av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
+        self._container = av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: Any = None
 
     def add(self, image: Any) -> None:
@@ -29,8 +30,7 @@ class EpisodeVideo:
             self._stream = self._container.add_stream(CODEC, rate=self._fps, options=CODEC_OPTIONS)
             self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, PIXELS
             self._stream.codec_context.thread_count = 1  # other processes have the other cores
-        contiguous_image = importlib.import_module("numpy").ascontiguousarray(image[:height, :width])
-        self._write(self._av.VideoFrame.from_ndarray(contiguous_image, format="rgb24"))
+        self._write(av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24"))
 
     def finish(self) -> Path:
         """Complete the video; return its file."""

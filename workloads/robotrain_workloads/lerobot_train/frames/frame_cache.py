@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.event import emit_note
 from robotrain_runtime.contract.files import format_size
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
@@ -93,7 +93,8 @@ class FrameCache:
 
     def _read(self, video: PlannedVideo, slots: Sequence[Slot]) -> Any:
         """Return the frames as one tensor; None if one is missing."""
-        torch: Any = importlib.import_module("torch")
+        import torch
+
         frames = []
         for slot in slots:
             try:
@@ -125,7 +126,7 @@ class FrameCache:
             note_text = (
                 f"no more frames are kept in {self._plan.folder}: {error.strerror or error}; the training goes on"
             )
-            emit_event(Note(level="warning", text=note_text))
+            emit_note(note_text, "warning")
 
 
 def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> ExitStack:
@@ -206,8 +207,7 @@ def join() -> None:
         return
     with suppress(ImportError, OSError, ValueError):  # without it, frames are decoded
         plan_file = Path(os.environ[VARIABLE])
-        plan = frame_plan.load_plan(plan_file.read_text())
-        cache = FrameCache(plan, plan_file.with_name(STOPPED))
+        cache = FrameCache(frame_plan.load_plan(plan_file.read_text()), plan_file.with_name(STOPPED))
         reader = importlib.import_module(READER)
         setattr(reader, DECODE, functools.partial(cache.decode, getattr(reader, DECODE)))
 
@@ -219,4 +219,4 @@ def _train_without(level: Any, reason: str) -> ExitStack:
 
 def _emit_note(level: Any, text: str) -> None:
     if is_first_rank():
-        emit_event(Note(level=level, text=text))
+        emit_note(text, level)

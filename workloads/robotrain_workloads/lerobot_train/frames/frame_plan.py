@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import importlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -100,7 +99,8 @@ def list_videos(root: Path) -> Iterator[Path]:
 
 def _describe_video(path: Path, identity: tuple[int, ...], digest: str) -> PlannedVideo | None:
     """Return a video without its folder; None if its frames are not counted, or it cannot be opened."""
-    av: Any = importlib.import_module("av")
+    import av
+
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -110,8 +110,13 @@ def _describe_video(path: Path, identity: tuple[int, ...], digest: str) -> Plann
         return None
     if not frames or not rate or not height or not width:
         return None
-    facts = {"slots": frames, "height": height, "width": width}
-    return PlannedVideo(path=str(path), identity=identity, file=digest[:32], rate=float(Fraction(rate)), **facts)
+    return PlannedVideo(
+        path=str(path),
+        identity=identity,
+        file=digest[:32],
+        rate=float(Fraction(rate)),
+        **{"slots": frames, "height": height, "width": width},
+    )
 
 
 def _limit(videos: list[PlannedVideo], folder: Path, limit: int) -> Iterator[PlannedVideo]:
