@@ -16,7 +16,6 @@ from typing import Any
 
 from robotrain_runtime.contract.json_values import convert_json
 
-from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.reference import Reference
@@ -60,12 +59,6 @@ def make_broken_record_problem(path: Path, reason: str) -> Problem:
 
 def _suggest_removal(path: Path) -> Suggestion:
     return Suggestion(f"rm -r {shlex.quote(str(path.parent))}", "removes the record, not the run itself")
-
-
-def describe_format(schema: object, expected_format: int, writer: str = "") -> str:
-    """Return why a file in another format is not read, as the start of a sentence."""
-    writer_text = f" of robotrain {redact(writer)}" if writer else ""
-    return f"It has format {redact(str(schema))}{writer_text}; robotrain {__version__} reads format {expected_format}"
 
 
 SCHEMA = 1
@@ -240,7 +233,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     if not isinstance(data, dict) or not isinstance(schema := data.get("schema"), int):
         raise Rejected([make_broken_record_problem(path, "it has no format number")])
     if schema != SCHEMA:
-        raise Rejected([make_broken_record_problem(path, describe_format(schema, SCHEMA))])
+        raise Rejected([make_broken_record_problem(path, f"It has another format than {SCHEMA}")])
     metric_entries = data["metrics"] if isinstance(data.get("metrics"), list) else []
     named_metrics = (
         entry for entry in metric_entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)
