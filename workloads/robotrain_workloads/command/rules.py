@@ -14,7 +14,6 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import find_nearest_name, suggest_name, suggest_path
 from robotrain.redaction import can_repeat, redact
-from robotrain.store import code_folder
 from robotrain.store.code_folder import CodeContent
 from robotrain_runtime.contract.parameter import load_pairs
 
@@ -273,19 +272,14 @@ def check_ignored_arguments(job: "Job", content: CodeContent) -> Iterator[Proble
         is_sent = path in (*content.files, *content.links) or any(name.startswith(f"{path}/") for name in content.files)
         if is_output or is_sent or path in ("", ".") or path.startswith(("..", "/")):
             continue
-        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path) if here.exists() else (None, "")
-        is_hidden = any(part.startswith(".") for part in PurePosixPath(path).parts)
-        if not here.is_file() and not (here.is_dir() and (file or is_hidden) and any(here.iterdir())):
+        if not here.is_file() and not (here.is_dir() and any(here.iterdir())):
             continue
-        own_file = shlex.quote(str(Path(code.uri, code_folder.OWN_IGNORE_FILE)))
-        ways = [] if is_hidden else [Suggestion(f"echo {shlex.quote(f'!/{ignored_path}')} >> {own_file}", "sends it")]
+        ways = []
         if here.is_dir():
             data_way = f"--dataset-path {shlex.quote(str(here))}"
-            ways.insert(0, Suggestion(data_way, f"and {option}{equals}{{dataset}} in the command"))
+            ways = [Suggestion(data_way, f"and {option}{equals}{{dataset}} in the command")]
         message = "command-path-ignored.file" if here.is_file() else "command-path-ignored.folder"
-        reason = f"{file} leaves it out." if file else "Names with a dot at their start stay here."
-        reason = reason if file or is_hidden else "robotrain wrote it."
-        yield make_problem(message, *ways, given=word, name=redact(path), why=redact(reason))
+        yield make_problem(message, *ways, given=word, name=redact(path))
 
 
 def find_program_file(job: "Job") -> str:
