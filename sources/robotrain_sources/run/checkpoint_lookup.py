@@ -14,7 +14,6 @@ from robotrain.model.run import Output, RunGone, RunRecord, locate_output
 from robotrain.model.source import LOCAL_KIND, REMOTE_KIND, Source, SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.store import latest_run, name_index, name_lock, plans, records, stored_job
-from robotrain.submission.checkpoint_runs import find_run_of_same_name
 
 ALL = "all"
 
@@ -102,7 +101,7 @@ def find_checkpoint_source(text: str, flag: str = "") -> Source:
             record = name_lock.read_submitted_record(name_index.find_run(name))
             platform = plugins.platform_of(record)
             if not (checkpoints := list_checkpoints(record, platform)):
-                raise _explain_no_checkpoint(record, platform, plugins)
+                raise _explain_no_checkpoint(record, platform)
         checkpoint = _select_checkpoint(record, checkpoints, step)
         if step_text == ALL:
             checkpoint = _find_common_folder(record, checkpoints)
@@ -175,7 +174,7 @@ def _find_common_folder(record: RunRecord, checkpoints: Mapping[int, Output]) ->
     return replace(newest_output, uri=newest_output.uri.rstrip("/").rpartition("/")[0], model="")
 
 
-def _explain_no_checkpoint(record: RunRecord, platform: Platform, plugins: Plugins) -> SourceError:
+def _explain_no_checkpoint(record: RunRecord, platform: Platform) -> SourceError:
     if record.makes != "checkpoints":
         policies = [source.uri for source in stored_job.read_stored_sources(record.run) if source.role == "policy"]
         hint = f": its input policy is {' and '.join(policies)}" if policies else ""
@@ -185,6 +184,4 @@ def _explain_no_checkpoint(record: RunRecord, platform: Platform, plugins: Plugi
         hint = f"use `robotrain wait {record.run}` to wait for its end"
         return SourceError(f"{record.run} is {status.state} and has no complete checkpoint yet: {hint}.")
     end_state = f"{status.state} ({status.reason})" if status.reason else status.state
-    other_run = find_run_of_same_name(record, plugins)
-    hint = f" Of the runs named {record.name}, {other_run} is the newest with one." if other_run else ""
-    return SourceError(f"{record.run} wrote no complete checkpoint: {end_state}.{hint}", other_run)
+    return SourceError(f"{record.run} wrote no complete checkpoint: {end_state}.")
