@@ -165,7 +165,6 @@ LOCAL = (*JOB, "--platform", "local")
 READERS = {
     "job.yaml": ("explain", "job.yaml", "--platform", "local"),
     "pipeline.yaml": ("pipeline", "render", "pipeline.yaml", "--platform", "local"),
-    "points.csv": ("sweep", *LOCAL, "--points", "points.csv", "--dry-run"),
     ".env": ("explain", *LOCAL),
     ".env.local": ("explain", *LOCAL),
     "robotrain.toml": ("explain", *LOCAL),

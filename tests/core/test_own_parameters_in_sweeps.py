@@ -72,9 +72,6 @@ def test_name_that_nothing_gives_is_a_new_one_unless_it_is_nearly_another(robotr
     assert answer.exit_code == 0, answer.stderr
     steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
     assert [step["parameters"]["width"] for step in steps] == ["1", "2"]
-    Path("points.csv").write_text("width\n3\n")
-    answer = robotrain(*words, "--points", "points.csv", "--", "python", "{width}")
-    assert json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"][0]["parameters"]["width"] == "3"
     sweep = ("sweep", "job.yaml", "--platform", "fake", "--over")
     for name in ("layerz", "learning_rat"):
         robotrain(*sweep, f"{name}=1,2").check_problems(2, f"value-unknown --over {name}")

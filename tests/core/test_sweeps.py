@@ -142,20 +142,6 @@ def test_random_trials_are_the_same_for_the_same_seed(sweep):
     assert sum(float(point["learning_rate"]) < 1e-4 for point in points) >= 2  # a third, not a hundredth
 
 
-def test_a_file_lists_the_points(sweep, tmp_path, check_refused):
-    file = tmp_path / "points.csv"
-    file.write_text("learning-rate,seed\n1e-3,1\n1e-4,7\n")
-    assert trial_values(sweep("--points", file, "--dry-run", "--json")) == [
-        {"learning_rate": "1e-3", "seed": "1"},
-        {"learning_rate": "1e-4", "seed": "7"},
-    ]
-    file.write_text("learning_rate,seed\n1e-3,1\nfast,2\n")
-    check_refused(f"--points {file}", 2, f"value-invalid {file}:3: learning_rate")
-    file.write_text("learning_rate,seed\n1e-3\n")
-    check_refused(f"--points {file}", 2, f"file-malformed {file}:2")
-    check_refused(f"--points {tmp_path}/none.csv", 2, f"file-malformed {tmp_path}/none.csv")
-
-
 def test_every_invalid_value_is_reported_once_and_nothing_is_sent(check_refused):
     words = "--over learning_rate=-1,1e-3,fast --over seed=1..5 --over num_worker=1,2 --metric loss"
     values = (f"value-invalid --over learning_rate {value}" for value in ("-1", "fast"))
@@ -190,13 +176,12 @@ REFUSED = {
     "--over learning_rate=uniform:1..1e999 --sampler random --samples 2": "value-invalid --over 1..1e999",
     "--over seed=1,2 --sampler tpe --samples 2": "value-invalid --sampler",
     "--over seed=1,2 --seed 3": "options-conflict --over seed",
-    "--over seed=1,2 --points points.csv": "options-conflict --points, file-malformed points.csv",
     "--over seed=1,2 --samples 3": "options-conflict --samples",
     "--over seed=1..600 --over batch_size=1,2": "sweep-too-large --over",
     "--over seed=1,2 --sampler random --samples 1001": "sweep-too-large --over",
     "--over seed=1,2 --sampler random": "value-missing",
     "--over seed=1,2 --at-most 0": "value-invalid --at-most 0",
-    "--over learning_rate=uniform:-1..1 --sampler random --samples 2": "value-invalid --over learning_rate -1",
+    "--over learning_rate=uniform:-2..-1 --sampler random --samples 1": "value-invalid --over learning_rate",
 }
 
 

@@ -1,6 +1,5 @@
 """A pipeline that the engine of its platform runs on its own, as one submission (`PlatformPlans.render_pipeline`)."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,23 +24,17 @@ from robotrain.pipelines.plan import (
     PIPELINE_FILE,
     PipelinePlan,
     PlannedStep,
-    StepPacker,
     parse_pipeline,
     render_pipeline,
 )
 from robotrain.pipelines.progress import find_first_failure
 from robotrain.plugins.manager import Plugins
-from robotrain.store import files, plans, records
+from robotrain.store import plans, records
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import replace_sources
 
 STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
 """The container plugin of what an earlier step made."""
-ENDED_STEPS_FILE = "ended-steps.json"
-"""In the run's folder, of a pipeline that did not succeed: the steps that did, with their published policies."""
-COPY_KEY = "copy"
-"""In the state of a finished step: the source to read instead of its output, which its engine no longer has."""
 make_problem = Messages(__file__)
 
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
@@ -72,12 +65,11 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         described_plan = render_pipeline(job, plan, payloads, values)
         steps = [step for step in plan.steps if step.name not in plan.finished]
         readers = {step_input.step for step in steps for step_input in step.inputs}
-        copies = {name: state[COPY_KEY] for name, state in plan.finished.items() if COPY_KEY in state}
-        native_steps = [self._make_step(step, jobs, step.name in readers, copies) for step in steps]
+        native_steps = [self._make_step(step, jobs[step.name], step.name in readers) for step in steps]
         finished_references = {
             name: {**records.read_record(state["run"]).reference, STEP_KEY: name}
             for name, state in plan.finished.items()
-            if name in readers and name not in copies
+            if name in readers
         }
         native_plan = self.step_platform.get_plans_for(PipelinePlans).render_pipeline(
             native_steps, job, plan.run, finished_references
@@ -90,28 +82,10 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         raise_if_any(find_secrets_in_plan(complete_plan))
         return dataclasses.replace(described_plan, plan=complete_plan, native=True)
 
-    def _make_step(
-        self, step: PlannedStep, jobs: Mapping[str, PreparedJob], hands_over: bool, copies: Mapping[str, Any]
-    ) -> PipelineStep:
-        """Return a step. `copies`: by step, the source that is read because its engine no longer has its output."""
-        prepared = jobs[step.name]
-        if any(step_input.step in copies for step_input in step.inputs):
-            sources = [
-                JobSource(role=source.role, **copies[source.uri])
-                if source.kind == STEP_KIND and source.uri in copies
-                else source
-                for source in step.sources
-            ]
-            prepared = replace_sources(prepared, tuple(sources), self._plugins)
-            raise_if_any(self.step_platform.plans.check(prepared.job, prepared.settings))
-            prepared = StepPacker().complete(prepared)
+    def _make_step(self, step: PlannedStep, prepared: PreparedJob, hands_over: bool) -> PipelineStep:
         job = prepared.job
         roles = self._plugins.workload(job.workload).roles
-        taken_outputs = {
-            step_input.step: _choose_folder(job, roles[step_input.role])
-            for step_input in step.inputs
-            if step_input.step not in copies
-        }
+        taken_outputs = {step_input.step: _choose_folder(job, roles[step_input.role]) for step_input in step.inputs}
         return PipelineStep(
             name=step.name,
             needs=step.needs,
@@ -170,27 +144,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         steps = self._complete_steps(reference, step_statuses)
         if status.state == "succeeded" and (failure := find_first_failure({step.name: step for step in steps})):
             status = dataclasses.replace(status, state=failure.state, reason=failure.reason, exit_code=None)
-        if status.finished and status.state != "succeeded":
-            with contextlib.suppress(Rejected, OSError):  # the next query records it
-                self._record_ended_steps(reference, [step.name for step in steps if step.state == "succeeded"])
         return status, steps
-
-    def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
-        """Record the steps that succeeded, each with where its newest policy was published, if it was.
-
-        `pipeline resume` needs it when the engine no longer has the run.
-        """
-        path = records.get_run_folder(reference[REFERENCE_KEY]) / ENDED_STEPS_FILE
-        plan = self._read_plan(reference)
-        if path.exists():
-            return
-        policy_by_step: dict[str, dict[str, str]] = {}
-        for step in plan.steps:
-            if step.name in succeeded and step.name not in plan.finished:
-                outputs = self.step_platform.engine.outputs(self.refer_to_step(reference, step.name))
-                policies = [output for output in outputs if output.kind == "checkpoint"]
-                policy_by_step[step.name] = {"kind": policies[-1].source, "uri": policies[-1].uri} if policies else {}
-        files.write_checked_json(path, policy_by_step)
 
     def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
         statuses = {status.name: status for status in listed}
@@ -254,14 +208,6 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
                 raise RunGone(f"the plan of {run} is gone")
             self._plans[run] = parse_pipeline(stored_plan.plan.files[PIPELINE_FILE])
         return self._plans[run]
-
-
-def read_ended_steps(run: str) -> dict[str, dict[str, str]] | None:
-    """Return the steps that a pipeline finished, each with the source of its published policy; None if unknown."""
-    try:
-        return dict(files.read_checked_json(records.get_run_folder(run) / ENDED_STEPS_FILE))
-    except (OSError, ValueError):
-        return None
 
 
 def _choose_folder(job: Job, role: Role) -> str:

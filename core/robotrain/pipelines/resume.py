@@ -8,12 +8,12 @@ from typing import Any
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
-from robotrain.model.platform import NoSettings
+from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.pipelines import driven_engine, progress
-from robotrain.pipelines.native_engine import COPY_KEY, NativeEngine, read_ended_steps
+from robotrain.pipelines.native_engine import NativeEngine
 from robotrain.pipelines.plan import PIPELINE_FILE, parse_pipeline
 from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
 from robotrain.pipelines.step_runs import StepJobs
@@ -85,17 +85,14 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> PreparedPipeline:
     try:
         status, steps = platform.get_engine_for(PipelineRuns).query_pipeline(record.reference)
     except RunGone as gone:
-        ended_steps = None if record.is_sweep else read_ended_steps(record.run)
-        if ended_steps is None:
-            problem = dataclasses.replace(gone.problems[0], suggestions=(_suggest_resubmit(record.run),))
-            raise Rejected([problem]) from None
-        finished_names = [*state_by_step, *ended_steps]
-    else:
-        if not status.finished:
-            raise _make_running_error(record.run)
-        finished_names = [step.name for step in steps if step.state == "succeeded"]
+        problem = dataclasses.replace(gone.problems[0], suggestions=(_suggest_resubmit(record.run),))
+        raise Rejected([problem]) from None
+    if not status.finished:
+        raise _make_running_error(record.run)
     finished_steps = {
-        name: state_by_step.get(name) or {"state": "succeeded", "run": record.run} for name in finished_names
+        step.name: state_by_step.get(step.name) or {"state": "succeeded", "run": record.run}
+        for step in steps
+        if step.state == "succeeded"
     }
     remaining_pipeline = _leave_out(record, finished_steps, plugins)
     if record.is_sweep:
@@ -104,40 +101,22 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> PreparedPipeline:
     return remaining_pipeline
 
 
-def _find_copies(pipeline: PreparedPipeline, engine: NativeEngine) -> PreparedPipeline:
-    """Return the pipeline with the published policies of finished steps whose outputs the engine no longer has.
-
-    Raise Rejected if such an output was not published.
-    """
-    finished_steps = dict(pipeline.finished)
-    problems = list[Problem]()
-    remaining_steps = [step for step in pipeline.steps if step.name not in finished_steps]
-    for step, name in [
-        (left_step, step_input.step)
-        for left_step in remaining_steps
-        for step_input in left_step.inputs
-        if step_input.step in finished_steps
-    ]:
-        run = finished_steps[name]["run"]
-        if COPY_KEY not in finished_steps[name]:
-            if engine.step_platform.get_engine_for(PipelineRuns).has_step_output(
-                {**records.read_record(run).reference, STEP_KEY: name}
-            ):
-                continue
-            finished_steps[name] = {**finished_steps[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
-        if not finished_steps[name][COPY_KEY]:
-            problems.append(
-                make_problem(
-                    "step-output-missing.gone",
-                    _suggest_resubmit(pipeline.resumes),
-                    name=name,
-                    reader=step.name,
-                    platform=engine.platform.name,
-                    run=run,
-                )
+def _find_lost_outputs(pipeline: PreparedPipeline, step_platform: Platform) -> Iterator[Problem]:
+    """Yield a problem for each output of a finished step that a step reads and that the engine no longer has."""
+    finished = pipeline.finished
+    remaining_steps = [step for step in pipeline.steps if step.name not in finished]
+    inputs = [(reader.name, step_input.step) for reader in remaining_steps for step_input in reader.inputs]
+    for reader_name, name in inputs:
+        reference = {**records.read_record(finished[name]["run"]).reference, STEP_KEY: name} if name in finished else {}
+        if reference and not step_platform.get_engine_for(PipelineRuns).has_step_output(reference):
+            yield make_problem(
+                "step-output-missing.gone",
+                _suggest_resubmit(pipeline.resumes),
+                name=name,
+                reader=reader_name,
+                platform=step_platform.name,
+                run=finished[name]["run"],
             )
-    raise_if_any(problems)
-    return dataclasses.replace(pipeline, finished=finished_steps)
 
 
 def _leave_out(record: RunRecord, finished_steps: dict[str, dict[str, Any]], plugins: Plugins) -> PreparedPipeline:
@@ -150,7 +129,9 @@ def _leave_out(record: RunRecord, finished_steps: dict[str, dict[str, Any]], plu
     warnings = tuple(_find_taken_branches(remaining_steps))
     pipeline = dataclasses.replace(pipeline, resumes=record.run, finished=finished_steps, warnings=warnings)
     engine = pipeline.platform.engine
-    return _find_copies(pipeline, engine) if isinstance(engine, NativeEngine) else pipeline
+    if isinstance(engine, NativeEngine):
+        raise_if_any(_find_lost_outputs(pipeline, engine.step_platform))
+    return pipeline
 
 
 def _find_taken_branches(steps: Iterable[PreparedStep]) -> Iterator[Problem]:

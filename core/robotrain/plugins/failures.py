@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -15,7 +15,6 @@ from robotrain.redaction import MAX_SENTENCE, redact
 make_problem = Messages(__file__)
 
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
-OWN_PACKAGES = ("robotrain", "robotrain_runtime")
 
 
 class UnsuitablePlugin(Exception):
@@ -45,8 +44,6 @@ class PluginFailure(NamedTuple):
     def suggestions(self) -> tuple[Suggestion, ...]:
         """Return what to do about it, best first; the last is to continue without the plugin."""
         claim, cause, ways = self.claim, self.cause, list[Suggestion]()
-        if isinstance(cause, ImportError):
-            ways.append(_suggest_requirements(claim, cause))
         if isinstance(cause, UnsuitablePlugin):
             ways += cause.suggestions
         else:
@@ -85,7 +82,7 @@ class PluginNotInstalled(PluginError):
         if not off:
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
             package = suggest_install("PACKAGE", remark=f"installs a package that brings the {family}")
-            ways = [*_suggest_robotrain(), package, file]
+            ways = [package, file]
             redacted_name = redact(name)
             problem = make_problem(
                 "plugin-failed.missing", *ways, family=family, name=redacted_name, installed=installed_names
@@ -95,20 +92,8 @@ class PluginNotInstalled(PluginError):
 
 def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
-    ways = (
-        *[Suggestion("robotrain submit WORKLOAD …")] * bool(installed),
-        *map(Suggestion, installed),
-        *_suggest_robotrain(),
-    )
+    ways = (*[Suggestion("robotrain submit WORKLOAD …")] * bool(installed), *map(Suggestion, installed))
     return Rejected([make_problem("workload-missing", *ways)])
-
-
-def _suggest_robotrain() -> Iterator[Suggestion]:
-    """Suggest all plugins of robotrain where there is only its core."""
-    from robotrain.installation import suggest_install
-
-    if not discovery.list_built_in_distributions():
-        yield suggest_install("robotrain", remark="installs the standard plugins")
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
@@ -147,12 +132,3 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
     if claim.from_file:
         return Suggestion("robotrain …", "without --plugins-from: continues without it")
     return Suggestion(f"robotrain --without {claim.package} …", "continues without it")
-
-
-def _suggest_requirements(claim: Claim, error: ImportError) -> Suggestion:
-    """Suggest to install the plugin again, with what it requires."""
-    from robotrain.installation import suggest_install
-
-    if (error.name or "").partition(".")[0] in OWN_PACKAGES:  # a name that this robotrain lacks
-        return suggest_install("robotrain-core", claim.package, remark="upgrades both", option="--upgrade")
-    return suggest_install(claim.package, remark="installs it with what it requires", option="--force-reinstall")

@@ -160,32 +160,6 @@ def _is_ignored(path: str, ignore_rules: IgnoreRules) -> bool | None:
     return None
 
 
-def find_ignoring_rule(folder: Path, path: str) -> tuple[Path | None, str]:
-    """Return the ignore file that leaves a path of a folder out, and the file or folder of the folder that it names.
-
-    Without such a file the name itself does: it begins with a dot, or is of something that robotrain wrote.
-    """
-    root = Path(os.path.realpath(folder))
-    top = find_repository_root(str(root))
-    ignored = root
-    for part in Path(path).parts:
-        ignored /= part
-        for parent in ignored.parents:
-            if not parent.is_relative_to(top):
-                break
-            name = f"{ignored.relative_to(parent).as_posix()}{'/' if ignored.is_dir() else ''}"
-            for file in (parent / file_name for file_name in reversed(IGNORE_FILES)):
-                rules = _add_rules((), "", str(file)) if file.is_file() else ()
-                if (is_ignored := _is_ignored(name, rules)) is not None:
-                    break
-            else:
-                continue
-            if is_ignored:
-                return file, f"{ignored.relative_to(root).as_posix()}{'/' if ignored.is_dir() else ''}"
-            break
-    return None, path
-
-
 def _list_entries(
     folder: str, parent_path: str, above: str, ignored: IgnoreRules | None, downloads: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, os.DirEntry[str] | None]]:

@@ -20,11 +20,11 @@ from robotrain import __version__
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model import code_commit_tags
-from robotrain.model.job import TRAINER_DEFAULT, Job, parse_attempt
+from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload_profile import Produces
 from robotrain.store import files, records
-from robotrain.store.stored_job import DIFFERENCE_FILE, SCHEMA, OtherFormat, get_plan_folder, read_manifest
+from robotrain.store.stored_job import DIFFERENCE_FILE, SCHEMA, get_plan_folder, read_manifest
 from robotrain.store.written_files import PLAN_FILE as MANIFEST_FILE
 
 if TYPE_CHECKING:
@@ -33,35 +33,8 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OverriddenValue:
-    """A value that another overrode."""
-
-    value: Any
-    origin: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PlanValue:
-    """A value of the job, as `explain` shows it."""
-
-    name: str
-    value: Any
-    origin: str
-    overrode: list[OverriddenValue]
-    option: str | None = None
-    """The name of the trainer's option that this argument begins; empty for an argument of none."""
-    trainer_default: str | None = None
-    """What the trainer does by itself, if the value is a default that is not the trainer's own."""
-
-    def make_row(self) -> dict[str, Any]:
-        """Return the value as `values` of a plan have it."""
-        optional = ("option", TRAINER_DEFAULT)
-        return {
-            key: field_value
-            for key, field_value in dataclasses.asdict(self).items()
-            if field_value is not None or key not in optional
-        }
+VALUE_KEYS = {"name", "value", "origin", "overrode"}
+"""What each value of a plan has; some have more."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +53,8 @@ class PlanManifest:
     spec: str
     shown: tuple[str, ...]
     files: dict[str, str]
-    values: tuple[PlanValue, ...]
+    values: tuple[dict[str, Any], ...]
+    """Those of the job, as `explain` shows them."""
     makes: Produces = "checkpoints"
     steps: tuple[str, ...] = ()
     native: bool = False
@@ -139,27 +113,29 @@ def _get_manifest_adapter() -> "TypeAdapter[PlanManifest]":
 
 def read_plan_folder(folder: Path) -> RenderedPlan:
     """Return the plan that `write_plan_folder` wrote. Raise Rejected if the folder has none, or not all of it."""
-    from pydantic import ValidationError
-
     try:
         manifest = _get_manifest_adapter().validate_python(read_manifest(folder))
+        if os.sep in manifest.run or manifest.run != manifest.job.run_name(parse_attempt(manifest.run)):
+            raise ValueError("it is not the name of its job")
+        if not all(value_row.keys() >= VALUE_KEYS for value_row in manifest.values):
+            raise ValueError("a value is not complete")
         bytes_by_path = {
             path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in manifest.files
         }
         payload = Payload(files.read_limited_file(_resolve_path(folder, manifest.payload), MAX_PLAN_FILE))
+        plan = Plan(
+            platform=manifest.platform,
+            run=manifest.run,
+            job=manifest.job,
+            spec=manifest.spec,
+            files=bytes_by_path,
+            shown=manifest.shown,
+        )
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
-    except OtherFormat as other:
-        raise Rejected([make_problem("plan-unreadable.other-format", given=str(folder), why=other)]) from None
-    except ValidationError as error:  # its text repeats what was read
-        position = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
-        raise Rejected(
-            [_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged at {position or 'its top'}")]
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {error}")]) from None
-    if manifest_error := _validate_manifest(manifest):
-        raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {manifest_error}")])
+    except (ValueError, KeyError, TypeError):  # its text may repeat what was read
+        reason = f"{MANIFEST_FILE} is damaged, or another robotrain wrote it"
+        raise Rejected([_make_unreadable_problem(folder, reason)]) from None
     changed_paths = [
         path
         for path, file_bytes in bytes_by_path.items()
@@ -168,18 +144,11 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     if manifest.payload not in bytes_by_path and payload.digest != manifest.payload_digest:
         changed_paths.append(manifest.payload)
     return RenderedPlan(
-        plan=Plan(
-            platform=manifest.platform,
-            run=manifest.run,
-            job=manifest.job,
-            spec=manifest.spec,
-            files=bytes_by_path,
-            shown=manifest.shown,
-        ),
+        plan=plan,
         settings=manifest.settings,
         container_plugins=manifest.container_plugins,
         payload=payload,
-        values=tuple(row.make_row() for row in manifest.values),
+        values=manifest.values,
         produces=manifest.makes,
         steps=manifest.steps,
         native=manifest.native,
@@ -206,16 +175,8 @@ def _resolve_path(folder: Path, path: str) -> Path:
     return folder / path
 
 
-def _validate_manifest(manifest: PlanManifest) -> str:
-    """Return what is wrong with a manifest beyond its types; empty if nothing is."""
-    if os.sep in manifest.run or manifest.run != manifest.job.run_name(parse_attempt(manifest.run)):
-        return f"{manifest.run} is not the name of its job"
-    missing_paths = [path for path in (manifest.spec, *manifest.shown) if path not in manifest.files]
-    return f"the file {missing_paths[0]} is missing" if missing_paths else ""
-
-
 def _make_unreadable_problem(folder: Path, reason: str) -> Problem:
-    return make_problem("plan-unreadable.incomplete", given=str(folder), why=reason)
+    return make_problem("plan-unreadable", given=str(folder), why=reason)
 
 
 def store_plan(rendered_plan: RenderedPlan) -> None:

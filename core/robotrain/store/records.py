@@ -8,15 +8,13 @@ import errno
 import itertools
 import json
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.json_values import convert_json
+from robotrain_runtime.contract.json_values import convert_fields
 
-from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.reference import Reference
@@ -62,12 +60,6 @@ def _suggest_removal(path: Path) -> Suggestion:
     return Suggestion(f"rm -r {shlex.quote(str(path.parent))}", "removes the record, not the run itself")
 
 
-def describe_format(schema: object, expected_format: int, writer: str = "") -> str:
-    """Return why a file in another format is not read, as the start of a sentence."""
-    writer_text = f" of robotrain {redact(writer)}" if writer else ""
-    return f"It has format {redact(str(schema))}{writer_text}; robotrain {__version__} reads format {expected_format}"
-
-
 SCHEMA = 1
 """The format of a record: no other one is read."""
 RECORD_FILE = "record.json"
@@ -75,8 +67,6 @@ REMOVED_FILE = "forgotten"
 """Remains in the folder of a removed run: its name is never used again."""
 STEP_FILE = "step"
 """Stands in the folder of a run that is a step of a pipeline."""
-MAX_TIME = 1e11
-"""Seconds since the epoch."""
 OPEN_MAPPINGS = ("reference", "settings")
 """Fields whose values may be of any type."""
 
@@ -237,36 +227,23 @@ def _make_sort_key(name: str) -> tuple[str, int]:
 
 def _parse_record(data: Any, path: Path) -> RunRecord:
     """Return `data` as a record."""
-    if not isinstance(data, dict) or not isinstance(schema := data.get("schema"), int):
-        raise Rejected([make_broken_record_problem(path, "it has no format number")])
-    if schema != SCHEMA:
-        raise Rejected([make_broken_record_problem(path, describe_format(schema, SCHEMA))])
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise Rejected([make_broken_record_problem(path, f"it is not of format {SCHEMA}")])
     metric_entries = data["metrics"] if isinstance(data.get("metrics"), list) else []
     named_metrics = (
         entry for entry in metric_entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)
     )
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named_metrics)
-    field_names = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
-    fields = {name: value for name, value in data.items() if name in field_names}
-    open_mappings = {name: fields[name] for name in OPEN_MAPPINGS if isinstance(fields.get(name), dict)}
-    errors: list[str] = []
-    record: RunRecord = convert_json(RunRecord, fields | {name: {} for name in open_mappings}, "", errors)
-    wrong_fields = dict.fromkeys(re.split(r"[.:\[]", error)[0] for error in errors)
-    if not wrong_fields and any(len(pair) != 2 for pair in record.values.values()):
-        wrong_fields = {"values": None}
-    if not wrong_fields and not is_time(record.created):
-        wrong_fields = {"created": None}
-    if wrong_fields:
-        raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong_fields)}")])
-    if record.run != path.parent.name:
-        raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
     outputs = _parse_declaration(OutputProfile, data.get("outputs"))
+    open_mappings = {name: data[name] for name in OPEN_MAPPINGS if isinstance(data.get(name), dict)}
+    emptied_fields: dict[str, Any] = {"outputs": {}, "metrics": [], **{name: {} for name in open_mappings}}
+    try:
+        record = convert_fields(RunRecord, {**data, **emptied_fields})
+    except (ValueError, TypeError) as error:
+        raise Rejected([make_broken_record_problem(path, str(error))]) from None
+    if record.run != path.parent.name or any(len(pair) != 2 for pair in record.values.values()):
+        raise Rejected([make_broken_record_problem(path, "it belongs to another run, or was edited")])
     return dataclasses.replace(record, outputs=outputs, metrics=metrics, **open_mappings)
-
-
-def is_time(value: Any) -> bool:
-    """Return whether a value can be seconds since the epoch."""
-    return isinstance(value, int | float) and 0 <= value < MAX_TIME
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
@@ -310,11 +287,9 @@ def save_final_status(run: str, status: Status) -> None:
 def read_final_status(run: str) -> Status | None:
     """Return the stored status of an ended run; None if there is none."""
     try:
-        errors: list[str] = []
-        status: Status = convert_json(Status, files.read_json(get_run_folder(run) / FINAL_STATUS_FILE), "", errors)
-        is_whole = not errors and all(moment is None or is_time(moment) for moment in (status.started, status.ended))
-        return status if is_whole and status.finished else None
-    except (OSError, ValueError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
+        status = convert_fields(Status, files.read_json(get_run_folder(run) / FINAL_STATUS_FILE))
+        return status if status.finished else None
+    except (OSError, ValueError, TypeError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
         return None
 
 

@@ -15,21 +15,16 @@ DIFFERENCE_FILE = "code.diff"
 """Beside the manifest: how the code of the job differs from its commit, as `git diff` prints it."""
 
 
-class OtherFormat(ValueError):
-    """A robotrain with another format wrote the manifest."""
-
-
 def get_plan_folder(run: str) -> Path:
     """Return the folder of a run's plan."""
     return records.get_run_folder(run) / PLAN_FOLDER
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a plan. Raise OtherFormat, OSError, ValueError, KeyError or TypeError."""
+    """Return the manifest of a plan. Raise OSError, ValueError, KeyError or TypeError."""
     data: dict[str, Any] = files.read_json(folder / MANIFEST_FILE)
-    schema = data["schema"]
-    if schema != SCHEMA:
-        raise OtherFormat(records.describe_format(schema, SCHEMA, str(data.get("robotrain", ""))))
+    if data["schema"] != SCHEMA:
+        raise ValueError("another robotrain wrote it, in its own format")
     return data
 
 

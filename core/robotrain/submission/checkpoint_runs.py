@@ -1,13 +1,11 @@
 """Which runs left a checkpoint, as their platforms say."""
 
-import itertools
-
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, records
+from robotrain.store import records
 
 MAX_QUERIED = 10
 """How many of the newest runs are asked for."""
@@ -55,15 +53,3 @@ def ends_by_itself(record: RunRecord, plugins: Plugins) -> bool:
         return bool(record.steps)
     names = [parameter.name for parameter in get_parameters(workload.parameters)]
     return workload.own_command is not None or "training_steps" in names
-
-
-def find_run_of_same_name(record: RunRecord, plugins: Plugins) -> str:
-    """Return the newest other run of the name of a run that has a checkpoint; empty if there is none."""
-    other_runs = (run for run in name_index.find_named_runs(record.name) if run != record.run)
-    for run in itertools.islice(other_runs, MAX_QUERIED):
-        try:
-            if has_checkpoint(records.read_record(run), plugins):
-                return run
-        except (Rejected, OSError):
-            continue
-    return ""

@@ -1,7 +1,6 @@
 """The files that describe a job's inputs: on this machine, read from where a pinned source is, or predicted."""
 
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
@@ -39,7 +38,7 @@ class InputDescriptions:
         for source in prepared.job.sources:
             folder = self._made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
             if folder and not folder.is_absolute():
-                folder = self._write_files(source, prepared, plugin.DESCRIBED.get(source.role, ()))
+                folder = self._write_files(source)
             if folder and folder.is_dir() and not prepared.is_remote_folder(source):
                 folders[source] = folder
         return folders
@@ -56,9 +55,9 @@ class InputDescriptions:
             if any(folder.iterdir()):
                 self._made[step] = folder
 
-    def _write_files(self, source: JobSource, prepared: PreparedJob, paths: Sequence[str]) -> Path | None:
-        """Return a folder with the files that describe a pinned source; None if none can be read from this machine."""
-        files = self._files.read(source, prepared.kinds, paths)
+    def _write_files(self, source: JobSource) -> Path | None:
+        """Return a folder with the files that describe a source; None if none can be read from this machine."""
+        files = self._files.files.get(source)
         if files and source not in self._folders:
             folder = self._place / f"source-{len(self._folders)}"
             for path, file_bytes in files.items():

@@ -8,15 +8,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.messages import Messages
+from robotrain.errors import Rejected
 from robotrain.model.plan import Payload
-from robotrain.plugins import failures, manager
-from robotrain.plugins.discovery import Claim
-from robotrain.redaction import redact
+from robotrain.plugins import manager
+from robotrain.plugins.failures import make_failure
 from robotrain.store.files import load_or_compute
-
-make_problem = Messages(__file__)
 
 RUNTIME_PACKAGE = "robotrain_runtime"
 CORE_IMPORT = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
@@ -160,35 +156,18 @@ def _find_package_folder(package: str) -> Path:
 
 
 def pack_payload(container_plugins: Mapping[str, str]) -> Payload:
-    """Return the runtime and the container plugins of a job. Raise Rejected for plugins that cannot be packed."""
+    """Return the runtime and the container plugins of a job. Raise Rejected for a plugin that cannot be packed."""
     try:
         return pack_modules(container_plugins.values())
-    except Exception as cause:
-        problems = [problem for pair in container_plugins.items() if (problem := _find_packing_problem(*pair))]
-        if not problems:
-            raise
-        raise Rejected(problems) from cause
-
-
-def _find_packing_problem(name: str, module: str) -> Problem | None:
-    try:
-        pack_modules([module])
-    except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
-        action = f"packing its container plugin {module}"
-        dotted = name.replace("target.", "source.", 1)  # a target belongs to a source kind
-        if claim := next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None):
-            return failures.make_failure(claim, _explain_missing_module(claim, module, cause), action).make_problem()
-        failure = redact(f"{name} failed in {action}: {type(cause).__name__}: {cause}", max_length=500)
-        return make_problem("plugin-failed.packing", failure=failure)
-    return None
-
-
-def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:
-    """Return the error for a missing module; of a plugin file, it is missing beside the file."""
-    missing_module = str(getattr(cause, "name", "")).partition(".")[0]
-    if not claim.from_file or missing_module != module.partition(".")[0]:
-        return cause
-    path = Path(claim.package).parent / f"{module.replace('.', '/')}.py"
-    return failures.UnsuitablePlugin(
-        f"there is no module {module}", Suggestion(str(path), "the expected path, beside the plugin file")
-    )
+    except Exception:
+        claims = {claim.dotted: claim for claim in manager.get_plugins().claims}
+        for name, module in container_plugins.items():
+            claim = claims.get(name.replace("target.", "source.", 1))  # a target belongs to a source kind
+            try:
+                pack_modules([module])
+            except Exception as cause:  # finding a module imports its parent packages
+                if claim is None:
+                    raise
+                failure = make_failure(claim, cause, f"packing its container plugin {module}")
+                raise Rejected([failure.make_problem()]) from cause
+        raise

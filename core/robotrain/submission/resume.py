@@ -20,7 +20,6 @@ from robotrain.model.support import UNKNOWN
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
 from robotrain.store.run_values import RESUME_ROLE
-from robotrain.submission.checkpoint_runs import find_run_of_same_name
 from robotrain.submission.plan_secrets import make_secret_problem
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources
@@ -71,8 +70,7 @@ def find_last_checkpoint(
     if copy := find_published_checkpoint(stored_plan, prepared, plugins):
         say(f"{title}: resuming from a published copy")
         return copy
-    other_run = find_run_of_same_name(record, plugins) or None
-    raise Rejected([make_problem("checkpoint-missing", title=title, run=run, name=record.name, other=other_run)])
+    raise Rejected([make_problem("checkpoint-missing", title=title, run=run)])
 
 
 def resume_job(prepared: PreparedJob, stored_plan: RenderedPlan, output: Output, plugins: Plugins) -> PreparedJob:

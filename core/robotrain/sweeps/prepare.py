@@ -28,10 +28,9 @@ from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.submission.prepare import prepare_job
 from robotrain.sweeps.space import (
     OVER_FLAG,
-    SpacePoint,
+    Point,
     SweepPlan,
     SweepRequest,
     combine_axes,
@@ -57,7 +56,7 @@ class _SweepPreparer:
     """The preparation of one sweep."""
 
     def __init__(self, request: SweepRequest, platform: Platform, plugins: Plugins) -> None:
-        varied = [axis.name for axis in request.axes] or [name for point in request.points[:1] for name in point.values]
+        varied = [axis.name for axis in request.axes]
         workload = extend_for_sweep(request.workload, request.job, varied, platform)
         self.request, self.platform, self.plugins = dataclasses.replace(request, workload=workload), platform, plugins
         self.kinds = plugins.source_kinds()
@@ -68,7 +67,6 @@ class _SweepPreparer:
         problems = list(request.problems)
         metrics = _choose_metrics(request, problems)
         points = self._list_points(problems)
-        self._check_ends(problems)
         trials = {f"trial-{number:0{len(str(len(points)))}}": point for number, point in enumerate(points, 1)}
         requests = [self._make_request(point, problems) for point in points]
         steps = [
@@ -77,9 +75,9 @@ class _SweepPreparer:
         ]
         patterns = [] if request.metric else _list_usual_metrics(request.workload)
         plan = SweepPlan(
-            over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
+            over=tuple(axis.name for axis in request.axes),
             metrics=metrics,
-            points={name: point.values for name, point in trials.items()},
+            points=trials,
             patterns=tuple((metric.name, metric.direction) for metric in patterns),
         )
         pipeline = PipelineRequest(
@@ -125,11 +123,9 @@ class _SweepPreparer:
         )
         return metrics
 
-    def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
+    def _list_points(self, problems: list[Problem]) -> list[Point]:
         """Return the combinations of all trials."""
         request = self.request
-        if request.points:
-            return list(request.points)
         if request.sampler == "random":
             return draw_points(request.axes, request.samples, request.sampler_seed, self._find_integers())
         ranges = [axis for axis in request.axes if axis.is_range]
@@ -146,29 +142,16 @@ class _SweepPreparer:
         tables = (self.request.workload.parameters, self.platform.settings)
         parameters = (parameter for parameters_class in tables for parameter in get_parameters(parameters_class))
         own_names = list_own_names(self.request.workload.parameters)  # texts: the ends of a range say what they are
-        integer_axes = [axis.name for axis in self.request.axes if axis.is_range and all(map(is_whole, axis.samples))]
-        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own_names} & {
-            *integer_axes
-        }
+        integer_axes = {axis.name for axis in self.request.axes if is_whole(axis.low) and is_whole(axis.high)}
+        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own_names} & integer_axes
 
-    def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
-        assignments = [f"{name}={value}" for name, value in point.values.items()]
+    def _make_request(self, point: Point, problems: list[Problem]) -> Request:
+        assignments = [f"{name}={value}" for name, value in point.items()]
         request, new_problems = apply_assignments(
-            self.request.job, assignments, self.request.workload, self.platform, self.kinds, flag=point.where
+            self.request.job, assignments, self.request.workload, self.platform, self.kinds, flag=OVER_FLAG
         )
         problems += (problem for problem in new_problems if problem not in problems)
         return request
-
-    def _check_ends(self, problems: list[Problem]) -> None:
-        """Check both ends of each range, with first values of the others: what is drawn lies between them."""
-        first_values = {axis.name: axis.samples[0] for axis in self.request.axes}
-        for axis in self.request.axes:
-            for value in axis.samples if axis.is_range else ():
-                request = self._make_request(SpacePoint({**first_values, axis.name: value}), problems)
-                try:
-                    prepare_job(request, self.request.workload, self.platform, self.plugins, purpose="submit")
-                except Rejected as rejected:
-                    problems += (problem for problem in rejected.problems if problem not in problems)
 
 
 def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
@@ -234,7 +217,7 @@ def _parse_metric(request: SweepRequest) -> tuple[str, str]:
     return request.metric, next(directions, "")
 
 
-def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:
+def _name_points(problems: Iterable[Problem], points: Mapping[str, Point]) -> Iterator[Problem]:
     """Yield problems with the values of their trial instead of its name; only the option for that of a value."""
     for problem in problems:
         match = re.match(r"(?:step )?(trial-\d+)(?:: |$)", problem.where)
@@ -243,17 +226,17 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
             continue
         point, position = points[match[1]], problem.where[match.end() :]
         parameter_name = position.removeprefix(f"{PARAM_FLAG} ")
-        position = f"{OVER_FLAG} {parameter_name}" if parameter_name in point.values else position
-        has_location = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
-        location = position if has_location else ": ".join(filter(None, (format_point(point.values), position)))
-        ways = [_vary_value(way, point.values) for way in problem.suggestions]
+        position = f"{OVER_FLAG} {parameter_name}" if parameter_name in point else position
+        is_of_value = position.startswith(OVER_FLAG)
+        location = position if is_of_value else ": ".join(filter(None, (format_point(point), position)))
+        ways = [_vary_value(way, point) for way in problem.suggestions]
         yield dataclasses.replace(problem, where=location, suggestions=tuple(ways))
 
 
-def _vary_value(way: Suggestion, values: Mapping[str, str]) -> Suggestion:
+def _vary_value(way: Suggestion, point: Point) -> Suggestion:
     """Return a suggestion; one that gives the value of a trial to another name as one to vary that name."""
     name, _, value = way.text.removeprefix(f"{PARAM_FLAG} ").partition("=")
-    is_of_trial = way.text.startswith(f"{PARAM_FLAG} ") and value in values.values()
+    is_of_trial = way.text.startswith(f"{PARAM_FLAG} ") and value in point.values()
     return way._replace(text=f"{OVER_FLAG} {name}=VALUE,VALUE") if is_of_trial else way
 
 

@@ -1,22 +1,18 @@
-"""The search space of a sweep: `--over NAME=VALUES` or a file of points, their combinations, and the sweep's plan."""
+"""The search space of a sweep: `--over NAME=VALUES`, their combinations, and the sweep's plan."""
 
-import csv
-import io
 import itertools
 import math
 import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact
-from robotrain.store.files import read_limited_file
 
 make_problem = Messages(__file__)
 
@@ -25,8 +21,6 @@ FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0
 MAX_TRIALS = 1000
 MAX_DIGITS = 18
 """Digits of an end of a range of whole numbers, with its sign."""
-MAX_POINTS_BYTES = 4 << 20
-"""The largest file of points."""
 NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 DIGITS = 6
 """Significant digits of a value that is drawn from a range."""
@@ -50,18 +44,6 @@ class Axis:
     def is_range(self) -> bool:
         """Whether values are drawn between two ends."""
         return not self.values
-
-    @property
-    def samples(self) -> tuple[str, ...]:
-        """What is checked before anything is submitted: all values of a list, both ends of a range."""
-        return self.values or (self.low, self.high)
-
-
-class SpacePoint(NamedTuple):
-    """A combination, and what its values were given by."""
-
-    values: Point
-    where: str = OVER_FLAG
 
 
 def is_whole(text: str) -> bool:
@@ -143,15 +125,13 @@ def _normalize_name(text: str) -> str:
     return name if "." in name else name.replace("-", "_")
 
 
-def combine_axes(axes: Sequence[Axis]) -> list[SpacePoint]:
+def combine_axes(axes: Sequence[Axis]) -> list[Point]:
     """Return every combination of lists, the last name changing fastest. Raise Rejected if there are too many."""
     count = math.prod(len(axis.values) for axis in axes)
     raise_if_any(check_count(count))
     axis_names = [axis.name for axis in axes]
-    return [
-        SpacePoint(dict(zip(axis_names, combination, strict=True)))
-        for combination in itertools.product(*(axis.values for axis in axes))
-    ]
+    combinations = itertools.product(*(axis.values for axis in axes))
+    return [dict(zip(axis_names, combination, strict=True)) for combination in combinations]
 
 
 def check_count(count: int) -> Iterator[Problem]:
@@ -160,13 +140,13 @@ def check_count(count: int) -> Iterator[Problem]:
         yield make_problem("sweep-too-large", count=count, most=MAX_TRIALS)
 
 
-def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collection[str]) -> list[SpacePoint]:
+def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collection[str]) -> list[Point]:
     """Return random combinations; equal arguments give equal ones.
 
     :param integers: the names whose values are whole numbers.
     """
     source = random.Random(seed)
-    return [SpacePoint({axis.name: _draw_value(axis, source, integers) for axis in axes}) for _ in range(count)]
+    return [{axis.name: _draw_value(axis, source, integers) for axis in axes} for _ in range(count)]
 
 
 def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) -> str:
@@ -185,37 +165,6 @@ def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) ->
     return text if lower_bound <= float(text) <= upper_bound else repr(drawn_number)
 
 
-def read_points(path: Path) -> list[SpacePoint]:
-    """Return the points of a CSV file: names in its first line, a point in each of the others. Raise Rejected."""
-    try:
-        csv_text = read_limited_file(path, MAX_POINTS_BYTES).decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(csv_text, newline=""))
-        rows = [(reader.line_num, row) for row in reader if any(row)]
-    except (OSError, ValueError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise_if_any([_make_points_problem("the file of points cannot be read", str(path), f"{reason}.")])
-        raise AssertionError from error
-    column_names = [_normalize_name(name) for name in rows[0][1]] if rows else []
-    problems = []
-    if not rows[1:]:
-        problems.append(_make_points_problem("the file has no points", str(path)))
-    if not all(column_names) or len({*column_names}) < len(column_names):
-        problems.append(_make_points_problem("a name in the first line is empty or repeated", f"{path}:1"))
-    for number, row in rows[1:]:
-        if len(row) != len(column_names) or not all(cell.strip() for cell in row):
-            title = f"the point has {sum(map(bool, row))} values for {len(column_names)} names"
-            problems.append(_make_points_problem(title, f"{path}:{number}"))
-    raise_if_any([*problems, *check_count(len(rows) - 1)])
-    return [
-        SpacePoint({name: cell.strip() for name, cell in zip(column_names, row, strict=True)}, f"{path}:{number}:")
-        for number, row in rows[1:]
-    ]
-
-
-def _make_points_problem(title: str, location: str, reason: str = "") -> Problem:
-    return make_problem("file-malformed", where=location, title=title, why=reason)
-
-
 def format_point(point: Mapping[str, object]) -> str:
     """Return a combination in one line."""
     return " ".join(f"{name}={value}" for name, value in point.items())
@@ -232,8 +181,6 @@ class SweepRequest:
     job: Request
     workload: Workload
     axes: tuple[Axis, ...] = ()
-    points: tuple[SpacePoint, ...] = ()
-    """The points of a file; then there are no axes."""
     sampler: SamplerName = "grid"
     samples: int = 0
     sampler_seed: int = 0

@@ -13,7 +13,7 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
-from robotrain.store import code_folder
+from robotrain.store.code_folder import CodeContent
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
@@ -188,10 +188,10 @@ WRITES = re.compile(r"out|save|log|result|export|write|dump|record|plot|video|ru
 """In the name of an option: its value is what the program makes, also if it is there already."""
 
 
-def check_ignored_arguments(job: "Job") -> Iterator[Problem]:
+def check_ignored_arguments(job: "Job", content: CodeContent) -> Iterator[Problem]:
     """Refuse an argument that names a file of the folder which is not sent with the code; warn of a folder."""
     code = code_rules.find_code(job)
-    if job["shell"] or code is None or code.kind != LOCAL_KIND or code_folder.is_commit(code.uri):
+    if job["shell"] or code is None:
         return
     for previous, word in zip(("", *job.trainer_args), job.trainer_args, strict=False):
         option, _, value = word.partition("=") if word.startswith("-") else (previous, "", word)
@@ -200,16 +200,13 @@ def check_ignored_arguments(job: "Job") -> Iterator[Problem]:
         is_output = path == job["output_folder"] or (option.startswith("-") and WRITES.search(option))
         if is_output or path == "." or path.startswith(("..", "/")) or not here.exists():
             continue
-        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path)
-        if file is None and "/." not in f"/{path}":
+        is_sent = path in (*content.files, *content.links) or any(name.startswith(f"{path}/") for name in content.files)
+        if is_sent or (here.is_dir() and not any(here.iterdir())):
             continue
-        reason = f"{file} leaves it out" if file else "names with a dot at their start stay here"
-        own_file = shlex.quote(str(Path(code.uri, code_folder.OWN_IGNORE_FILE)))
-        ways = [Suggestion(f"echo {shlex.quote(f'!/{ignored_path}')} >> {own_file}", "sends it")]
-        if here.is_dir():
-            ways.insert(0, Suggestion(f"--dataset-path {shlex.quote(str(here))}", "and {dataset} in the command"))
-        problem = make_problem("command-path-ignored", *ways, given=word, name=redact(path), why=redact(reason))
-        yield problem if here.is_file() else replace(problem, severity="warning")
+        is_folder = here.is_dir()
+        ways = [Suggestion(f"--dataset-path {shlex.quote(str(here))}", "and {dataset} in the command")] * is_folder
+        problem = make_problem("command-path-ignored", *ways, given=word, name=redact(path))
+        yield replace(problem, severity="warning") if is_folder else problem
 
 
 def find_program_file(job: "Job") -> str:

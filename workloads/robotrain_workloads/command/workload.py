@@ -1,6 +1,7 @@
 """The workload `command`: its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,8 +44,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from program_rules.check_runner(job)
     yield from parameter_rules.check_environ(job)
     if not any(problem.severity == "error" for problem in program_problems):  # looking into all files takes its time
-        yield from rules.check_ignored_arguments(job)
-        yield from code_rules.check_code(job)
+        yield from code_rules.check_code(job, check_content=partial(rules.check_ignored_arguments, job))
     yield from rules.check_metrics(job)
     yield from rules.check_outputs(job)
     yield from shared_rules.check_publish_url(job)

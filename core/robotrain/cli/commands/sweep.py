@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
@@ -29,7 +28,7 @@ from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
 from robotrain.plugins.manager import Plugins
 from robotrain.sweeps import space
 from robotrain.sweeps.prepare import list_point_rows, list_usual_labels, prepare_sweep
-from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SpacePoint, SweepRequest
+from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SweepRequest
 
 if TYPE_CHECKING:
     import typer
@@ -59,10 +58,6 @@ PROGRAM_HELP = """Run your program over several values; each combination is a tr
 that fails does not stop the others.
 """
 """For a workload that runs a command of the user's own."""
-VALUES = {
-    "--points": ("a CSV file with a trial per line, instead of --over; its first line names the values", "FILE.csv"),
-    "--sampler-seed": ("the seed of the sampler  [default: 0]", "N"),
-}
 OVER_HELP = (
     "values of a parameter, named as in a job file: V,V or 1..5; log:A..B and uniform:A..B need --sampler  [repeatable]"
 )
@@ -96,8 +91,7 @@ class SweepCommand(JobCommand):
         options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
         options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
         self.add_sending(options, "--stream")
-        for flag, (help, metavar) in VALUES.items():
-            options.add_own(flag, help=help, metavar=metavar)
+        options.add_own("--sampler-seed", help="the seed of the sampler  [default: 0]", metavar="N")
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the option that names a metric, which completes to those of the workload; its own `--metric` stays."""
@@ -125,12 +119,11 @@ class SweepCommand(JobCommand):
         """Submit the sweep, or show what would be submitted."""
         request, workload, platform, problems = read_request(self.describe_line(ctx, values))
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
-        axes, points, sampler, samples = _read_space(values, problems)
+        axes, sampler, samples = _read_space(values, problems)
         sweep_request = SweepRequest(
             job=request,
             workload=workload,
             axes=tuple(axes),
-            points=tuple(points),
             sampler=sampler,
             samples=samples,
             sampler_seed=_read_count(values, "sampler_seed", problems, least=0) or 0,
@@ -148,20 +141,12 @@ class SweepCommand(JobCommand):
         send_job(ctx, ready, Sending.read(values, no_pin=True))
 
 
-def _read_space(
-    values: dict[str, Any], problems: list[Problem]
-) -> tuple[list[Axis], list[SpacePoint], SamplerName, int]:
+def _read_space(values: dict[str, Any], problems: list[Problem]) -> tuple[list[Axis], SamplerName, int]:
     """Return what the trials differ in; what cannot be read is added to `problems`, which are raised at once."""
     axes: list[Axis] = []
-    points: list[SpacePoint] = []
     with collect_problems(problems):
         axes = space.parse_axes(values.get("over") or ())
-    file = values.get("points")
-    with collect_problems(problems):
-        points = space.read_points(Path(file)) if file else []
-    if file and values.get("over"):
-        problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
-    if not file and not values.get("over"):
+    if not values.get("over"):
         problems.append(space.make_over_problem("a sweep needs values that vary"))
     sampler_name = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == sampler_name), "grid")
@@ -172,16 +157,10 @@ def _read_space(
     if sampler == "random" and not values.get("samples"):
         problems.append(make_problem("value-missing.samples", sampler=sampler))
     if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and sampler_name == sampler:
-        problems.append(_make_conflict("--samples and --sampler-seed need --sampler random", "--samples"))
-    if file and sampler != "grid":
-        problems.append(_make_conflict("--points are the trials: no sampler chooses any", "--sampler"))
+        problems.append(make_problem("options-conflict.sampler"))
     problems += space.check_count(samples or 0)
     raise_if_any(problems)
-    return axes, points, sampler, samples or 0
-
-
-def _make_conflict(title: str, flag: str) -> Problem:
-    return make_problem("options-conflict.sampler", where=flag, title=title)
+    return axes, sampler, samples or 0
 
 
 def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:
