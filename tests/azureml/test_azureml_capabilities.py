@@ -57,9 +57,7 @@ def test_valid_model_name_is_accepted(robotrain, nobody, name: str) -> None:
         (("--publish-url", "/checkpoints"), "its declared output is always kept"),
         (("--publish-url", "azureml://datastores/d/paths/p"), "use   --publish-url https://ACCOUNT.blob."),
         (("--publish-url", f"{A}?sig=s3cr3t"), "[secret-in-job]"),
-        (("--policy-model", "act:7"), "use   --policy-model azureml:act:7 ("),
-        (("--policy-model", "models:/act/7"), "use   --policy-model azureml:act:7 ("),  # as `status` says it
-        (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:act:7 ("),
+        (("--policy-model", "act:7"), "use   --policy-model azureml:NAME:VERSION"),
         (("--wandb",), "use   --secret WANDB_API_KEY=NAME --key-vault VAULT"),
     ],
 )

@@ -288,15 +288,6 @@ def test_a_flag_that_nobody_has_is_answered_with_the_options_of_the_type(
     explain_options(robotrain, "--policy-type", kind, *flags).check_problems(2, f"option-unknown {flags[0]}")
 
 
-def test_explain_lists_the_options_of_a_type_once_it_is_chosen(robotrain: Any) -> None:
-    diffusion = ("--policy-type", "diffusion")
-    words = ("explain", "--platform", "local", "--dataset-repo-id", "a/b")
-    assert robotrain(*words, "--json").json["program_options"] == []
-    listed = {option["name"]: option for option in robotrain(*words, *diffusion, "--json").json["program_options"]}
-    assert listed["--policy.horizon"] == {"name": "--policy.horizon", "kind": "INT", "default": 64}
-    assert "--policy.horizon=INT" in robotrain(*words, *diffusion).stdout
-
-
 @pytest.mark.slow
 @pytest.mark.long
 def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(training_python: Path, tmp_path: Path) -> None:

@@ -96,10 +96,13 @@ def get_workspace(settings: AzureSettings) -> Workspace | None:
     return Workspace(subscription, group, name) if subscription and group and name else None
 
 
+WORKSPACE_SETTINGS = ("subscription_id", "resource_group", "workspace_name")
+
+
 def list_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
     """Return the flags of the workspace's names that are not set."""
-    workspace_names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
-    return tuple(flag for flag, name in zip(workspace.WORKSPACE_FLAGS, workspace_names, strict=True) if not name)
+    names = zip(workspace.WORKSPACE_FLAGS, WORKSPACE_SETTINGS, strict=True)
+    return tuple(flag for flag, name in names if not getattr(settings, name))
 
 
 def find_missing_flags(settings: AzureSettings) -> tuple[str, ...]:

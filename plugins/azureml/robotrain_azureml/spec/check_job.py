@@ -83,6 +83,7 @@ def _check_missing_names(settings: AzureMLSettings) -> Iterator[Problem]:
             where=missing_flags[0],
             names=", ".join(missing_flags),
             list_workspaces=workspace.LIST_WORKSPACES,
+            absent=azure_settings.WORKSPACE_SETTINGS,
         )
 
 

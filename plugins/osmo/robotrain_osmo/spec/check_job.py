@@ -28,7 +28,7 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     variables = environment.make_compat_env(job)
     flags = {"BLOB_URLS": ("--blob-url",)}
     problems = [
-        *([make_problem("value-missing.pool")] if settings.pool is None else []),
+        *([make_problem("value-missing.pool", absent=("pool",))] if settings.pool is None else []),
         *check_gpus(job, filled_settings),
         *check_image(job, filled_settings),
         *check_quantities(filled_settings),
@@ -294,7 +294,9 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
                 "code": "--delivery inline",
             }.get(source.role, f"{flag} {BLOB_URL_FORM}")
             fixes = ("--storage-account NAME", alternative)
-            yield make_problem("value-missing.storage", *fixes, where=flag, given=source.uri)
+            yield make_problem(
+                "value-missing.storage", *fixes, where=flag, given=source.uri, absent=("storage_account",)
+            )
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:

@@ -30,7 +30,8 @@ def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the workspace's names are complete."""
     if settings.tracking_uri is None and (missing_flags := azure_settings.find_missing_flags(settings)):
         fixes = (workspace.format_usage(missing_flags), f"--tracking-uri {environment.NO_TRACKING}")
-        yield make_problem("value-missing.workspace", *fixes, where=missing_flags[0], missing=", ".join(missing_flags))
+        missing, absent = ", ".join(missing_flags), azure_settings.WORKSPACE_SETTINGS
+        yield make_problem("value-missing.workspace", *fixes, where=missing_flags[0], missing=missing, absent=absent)
 
 
 def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
