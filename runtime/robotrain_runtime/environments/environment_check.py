@@ -63,7 +63,8 @@ def _check_given(python_environment: PythonEnvironment, folder: str) -> Iterator
     reasons = [f"{python} does not exist or does not run."]
     if versions is not None:
         reasons = [
-            f"It has {name} {versions[name] or '(not)'}; the job needs version {version}."
+            f"It {'has' if versions[name] else 'does not have'} {name} {versions[name]}".rstrip()
+            + f"; the job needs version {version}."
             for name, version in python_environment.required_packages.items()
             if not f"{versions[name]}.".startswith(f"{version}.")
         ]
