@@ -146,11 +146,7 @@ def test_project_file_is_read_as_a_submit_reads_it(checks, file, fact):
 def test_broken_plugin_fails_only_for_its_own_platform(robotrain, checks, install):
     install("acme-grid", {"platform.grid": "acme_grid"}, version="0.3", acme_grid="import grid_sdk_gone")
     assert robotrain("doctor").exit_code == robotrain("doctor", "--platform", "local").exit_code == 0
-    ways = (
-        "pip install --force-reinstall acme-grid",
-        "ROBOTRAIN_TRACEBACK=1 robotrain …",
-        "robotrain --without acme-grid …",
-    )
+    ways = ("ROBOTRAIN_TRACEBACK=1 robotrain …", "robotrain --without acme-grid …")
     check_result(checks()["plugins"], "warn", "acme-grid 0.3", "No module named 'grid_sdk_gone'", *ways)
     answer = robotrain("doctor", "--platform", "grid")
     assert answer.exit_code == 4

@@ -272,9 +272,11 @@ def test_an_invalid_pipeline_file_is_refused(render):
 
 
 def test_a_job_file_is_no_pipeline_and_a_pipeline_no_job(robotrain, pipeline):
-    job, file = PUSHT / "job.yaml", pipeline()
-    robotrain("pipeline", "submit", job, "--platform", "local").check_problems(2, f"file-wrong {job}")
-    robotrain("submit", file, "--platform", "local").check_problems(2, f"file-wrong {file}")
+    for answer in (
+        robotrain("pipeline", "submit", PUSHT / "job.yaml", "--platform", "local"),
+        robotrain("submit", pipeline(), "--platform", "local"),
+    ):
+        assert (answer.exit_code, "[file-unknown-key]" in answer.stderr) == (2, True)
     gone = robotrain("pipeline", "submit", "gone.yaml", "--platform", "local")
     gone.check_problems(2, "file-unreadable gone.yaml")
 

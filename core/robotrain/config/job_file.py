@@ -70,27 +70,8 @@ class JobReader:
         is_empty = root is None or not (root.pairs or root.items or root.text)
         if is_empty and self.kind == "job":  # of a pipeline, that it has no steps is said elsewhere
             self.problems.append(make_problem("file-empty", given=str(self.path)))
-        if root and not self._is_other_kind(root):
+        if root:
             yield from self.read_mapping(root, what, keys)
-
-    def _is_other_kind(self, root: YamlNode) -> bool:
-        """Report a pipeline file that is read as a job file, or the other way round; return whether it is one."""
-        keys = {key.text for key, _ in root.pairs}
-        is_job, is_pipeline = not keys.isdisjoint(JOB_KEYS), "steps" in keys
-        if is_job == is_pipeline or is_pipeline == (self.kind == "pipeline"):
-            return False
-        kind, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
-        self.problems.append(
-            make_problem(
-                "file-wrong.other-kind",
-                where=str(self.path),
-                name=self.name,
-                kind=self.kind,
-                found=kind,
-                command=command,
-            )
-        )
-        return True
 
     def make_job(self, top: Mapping[str, YamlNode]) -> Layer:
         """Return the job of the entries, with all problems so far."""

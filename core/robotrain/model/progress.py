@@ -76,6 +76,8 @@ class Progress:
     processes: event.Processes | None = None
     """Those that work together; None for one alone."""
     outcome: event.Outcome | None = None
+    _later_copies: dict[str, set[int]] = field(default_factory=dict)
+    """The steps that were published after the run, by place."""
     _running_stages: list[str] = field(default_factory=list)
     _first_measurement: tuple[float, int] | None = None
     _newest_time: float = 0.0
@@ -273,10 +275,13 @@ class Progress:
         summed_metrics = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
         return next((metric for metric in summed_metrics if re.fullmatch(metric.name, name)), None)
 
-    def add_later_copy(self, step: int, to: str) -> None:
-        """Add a copy that was made after the run."""
+    def add_later_copy(self, step: int, to: str, target: str) -> None:
+        """Add a copy that was made after the run; warnings that it is missing at the place no longer hold."""
         if all((copy.step, copy.to) != (step, to) for copy in self.published):
             self.published.append(event.Published(step=step, to=to))
+        steps = self._later_copies.setdefault(target, set())
+        steps.add(step)
+        self.notes = [note for note in self.notes if not _is_settled(note.text, target, steps)]
 
     def list_copies(self, step: int | None) -> list[str]:
         """Return the places of the copies of a step's checkpoint, without repetition."""
@@ -419,6 +424,14 @@ class Progress:
         if self.download.seconds_left and not has_ended:
             parts += [f"{format_size(self.download.rate)}/s", f"{format_duration(self.download.seconds_left)} left"]
         return "  ".join(parts)
+
+
+def _is_settled(warning_text: str, target: str, steps: Iterable[int]) -> bool:
+    """Return whether a warning is about checkpoints that are not at a place, where they are by now."""
+    match = re.match(
+        rf"checkpoints? ([\d, and]+) (?:is not|could not be) published to {re.escape(target)}[:;]", warning_text
+    )
+    return bool(match) and {int(name) for name in re.findall(r"\d+", match[1] if match else "")} <= {*steps}
 
 
 def read_newest_progress(lines: Iterable[str], declared_metrics: Sequence[Metric]) -> Progress:

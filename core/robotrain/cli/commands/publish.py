@@ -65,7 +65,9 @@ def publish(
             state = "published" if publication.new else "is there already"
             print_message(f"  step {publication.step}: {state}")
     finally:
-        published.add_published(record.run, [(publication.step, publication.to) for publication in publications])
+        published.add_published(
+            record.run, [(publication.step, publication.to) for publication in publications], target[1]
+        )
     if json:
         publication_rows = [
             {"step": publication.step, "to": publication.to, "new": publication.new} for publication in publications

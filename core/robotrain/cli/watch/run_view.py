@@ -224,8 +224,8 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
     progress, log_lines = run_log.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
-    for step, to in published.read_published(record.run):
-        progress.add_later_copy(step, to)
+    for step, to, target in published.read_published(record.run):
+        progress.add_later_copy(step, to, target)
     return progress, [log_line for log_line in log_lines if not is_platform_line(log_line, record)] or log_lines
 
 
