@@ -55,6 +55,10 @@ class JobSource:
         return self.role, self.kind, self.uri
 
 
+Folders = Mapping[JobSource, Path]
+"""Where sources are on this machine."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mount:
     """A source that the platform mounts before the runtime starts; `role` and `uri` are those of the source."""

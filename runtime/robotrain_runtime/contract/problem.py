@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, NamedTuple
@@ -119,6 +120,10 @@ class Problem:
 
 MAX_ALIGNED = 60
 """The maximal length of a suggestion whose remark is aligned with others."""
+
+
+Problems = Iterator[Problem | str]
+"""What a comparison yields: sentences, some of them with ways out."""
 
 
 def format_problem(problem: Problem, width: int = 100) -> str:

@@ -1,7 +1,7 @@
 """What the small pictures of cameras show: nothing, the same twice, or the scene turned or in other colors."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from robotrain_workloads.dataset_check.findings import (
     BRIGHTNESS_UNIT,
     Finding,
+    Findings,
     Span,
     make_finding,
     make_span_finding,
@@ -62,7 +63,7 @@ class Stretch(NamedTuple):
     span: Span
 
 
-def find_camera_problems(samples: Sequence[Sample], motion: Motion, copies: Collection[int]) -> Iterator[Finding]:
+def find_camera_problems(samples: Sequence[Sample], motion: Motion, copies: Collection[int]) -> Findings:
     """Yield what is wrong with the pictures of cameras; `copies` repeat another episode by their numbers."""
     by_camera: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -86,7 +87,7 @@ def find_camera_problems(samples: Sequence[Sample], motion: Motion, copies: Coll
     yield from _find_doubled(compared)
 
 
-def find_brightness_problems(samples: Sequence[Sample], motion: Motion) -> Iterator[Finding]:
+def find_brightness_problems(samples: Sequence[Sample], motion: Motion) -> Findings:
     """Yield each camera whose statistics are not of its pictures."""
     for camera in dict.fromkeys(sample.camera for sample in samples):
         stored = motion.recorded.statistics.get(camera)
@@ -110,7 +111,7 @@ def _shows_nothing(sample: Sample) -> bool:
     return bool((is_plain | (brightness < DARKEST)).any())
 
 
-def _find_dead(camera: str, samples: Sequence[Sample], motion: Motion) -> Iterator[Finding]:
+def _find_dead(camera: str, samples: Sequence[Sample], motion: Motion) -> Findings:
     """Yield where a camera is black, by how bright its pictures usually are, or shows one color."""
     measured = [_measure_brightness(sample) for sample in samples]
     usual = float(np.median(np.concatenate([brightness for brightness, _ in measured])))
@@ -131,7 +132,7 @@ def _find_dead(camera: str, samples: Sequence[Sample], motion: Motion) -> Iterat
             yield _make_stretch_finding(code, camera, verb, stretches[code])
 
 
-def _find_frozen(camera: str, samples: Sequence[Sample], motion: Motion) -> Iterator[Finding]:
+def _find_frozen(camera: str, samples: Sequence[Sample], motion: Motion) -> Findings:
     """Yield where a camera shows one picture while the robot moves."""
     all_changes, stretches = list[float](), list[Stretch]()
     for sample in samples:
@@ -181,7 +182,7 @@ def _is_same(pictures: Array, others: Array) -> bool:
     return bool(difference.max() <= SAME and difference.mean() <= SAME_MEAN)
 
 
-def _find_copies(camera: str, pictures: Mapping[int, Array]) -> Iterator[Finding]:
+def _find_copies(camera: str, pictures: Mapping[int, Array]) -> Findings:
     """Yield the episodes of a camera that show the same as another one."""
     numbers = [*pictures]
     if len(numbers) < 2:
@@ -203,7 +204,7 @@ def _find_copies(camera: str, pictures: Mapping[int, Array]) -> Iterator[Finding
         yield make_finding("episode-repeated", text, copies, feature=camera)
 
 
-def _find_odd_views(camera: str, samples: Sequence[Sample]) -> Iterator[Finding]:
+def _find_odd_views(camera: str, samples: Sequence[Sample]) -> Findings:
     """Yield episodes whose usual picture is that of the others once it is turned, or red and blue are exchanged."""
     if len(samples) < FEWEST_EPISODES:
         return
@@ -233,7 +234,7 @@ def _find_exceptions(views: Array, changed: Array) -> Array:
     return np.flatnonzero(is_unlike & (np.abs(changed * light - usual).mean(axis=axes) < LIKE * distances))
 
 
-def _find_doubled(compared: Mapping[str, Mapping[int, Array]]) -> Iterator[Finding]:
+def _find_doubled(compared: Mapping[str, Mapping[int, Array]]) -> Findings:
     """Yield the pairs of cameras that show the same, which changes, in all episodes or in some."""
     cameras = [*compared]
     for index, camera in enumerate(cameras):

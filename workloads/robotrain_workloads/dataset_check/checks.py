@@ -17,13 +17,13 @@ from robotrain_workloads.dataset_check import (
     units,
     videos,
 )
-from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.findings import Finding, Findings, make_finding
 from robotrain_workloads.dataset_check.load import ACTION, STATE, Recorded, Training
 from robotrain_workloads.dataset_check.motion import Motion
 from robotrain_workloads.dataset_check.picture_sample import SampledPictures
 from robotrain_workloads.dataset_check.table_files import Unreadable
 
-TABLE_CHECKS: tuple[Callable[[Recorded], Iterator[Finding]], ...] = (
+TABLE_CHECKS: tuple[Callable[[Recorded], Findings], ...] = (
     tables.find_episode_problems,
     tables.find_read_problems,
     tables.find_frame_problems,
@@ -34,7 +34,7 @@ TABLE_CHECKS: tuple[Callable[[Recorded], Iterator[Finding]], ...] = (
     videos.find_video_problems,
     videos.find_picture_problems,
 )
-NUMBER_CHECKS: tuple[Callable[[Motion], Iterator[Finding]], ...] = (
+NUMBER_CHECKS: tuple[Callable[[Motion], Findings], ...] = (
     numbers.find_lengths,
     numbers.find_non_finite,
     numbers.find_idle_ends,
@@ -95,7 +95,7 @@ def check_quality(
     yield {"pictures": pictures, "decoded_pictures": min(sampled.decoded, pictures)}
 
 
-def check_worse_tables(recorded: Recorded) -> Iterator[Finding]:
+def check_worse_tables(recorded: Recorded) -> Findings:
     """Yield what the tables alone show that makes a policy worse."""
     yield from numbers.find_short_episodes(recorded)
     yield from numbers.find_empty_tasks(recorded)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from robotrain_runtime.contract.problem import Problem
+from robotrain_runtime.contract.problem import Problems
 
 from robotrain_workloads.dataset_check import data_needs, dataset_options, source_units, statistics_needs
 from robotrain_workloads.lerobot.job import LerobotJob
 
 
-def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob) -> Problems:
     """Yield one sentence for each reason why what a job trains, or its options, do not fit its dataset.
 
     The dataset, or its description, is valid.
@@ -19,7 +19,7 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     yield from dataset_options.find_problems(job)
 
 
-def find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_policy_problems(job: LerobotJob) -> Problems:
     """Yield one sentence for each reason why no untrained policy of the job's type can be made for its dataset."""
     if needs := data_needs.find_needs(job):
         yield from data_needs.find_unmet_needs(needs)

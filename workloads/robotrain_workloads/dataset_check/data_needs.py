@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -34,7 +34,7 @@ def find_needs(job: LerobotJob) -> "DataNeeds | None":
     return DataNeeds(job, job.model, job.values)
 
 
-def find_unmet_needs(needs: "DataNeeds") -> Iterator[Problem | str]:
+def find_unmet_needs(needs: "DataNeeds") -> Problems:
     """Yield one sentence for each reason why what a job trains cannot learn from its dataset."""
     yield from needs.find_reward_problems()
     if needs.is_new:
@@ -129,7 +129,7 @@ class DataNeeds:
             if self._facts.square_pictures and len(set(size)) > 1:
                 yield f"{self.model.kind} takes square pictures, and {name} is {_format_size(size)}"
 
-    def find_crop_problems(self) -> Iterator[Problem | str]:
+    def find_crop_problems(self) -> Problems:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
         crop = self.values.get(name) if name else None
@@ -150,7 +150,7 @@ class DataNeeds:
                 )
                 return
 
-    def find_size_problems(self) -> Iterator[Problem | str]:
+    def find_size_problems(self) -> Problems:
         """Yield one sentence for each feature with more values than the type takes, or another number than it needs.
 
         Options change the sizes of a new policy; a trained one has them in its weights.

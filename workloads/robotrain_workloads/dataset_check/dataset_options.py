@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problems, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.dataset_shares import MIXTURE
@@ -36,7 +36,7 @@ class RecordedEpisodes(NamedTuple):
         return sum(self.counts)
 
 
-def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob) -> Problems:
     """Yield one sentence for each reason why the episodes that are chosen cannot be read."""
     if is_streamed(job):
         if job.parameters[EXCLUDED]:

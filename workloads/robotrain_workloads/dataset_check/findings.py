@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from robotrain_workloads.lerobot.episode_numbers import format_ranges
@@ -150,6 +150,7 @@ class Finding(NamedTuple):
         return finding_fields
 
 
+Findings = Iterator[Finding]
 CONVERTED = ("file-", "video-")
 """What the conversion of v2.1 fails on, also where the episode is left out."""
 

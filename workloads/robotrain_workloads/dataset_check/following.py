@@ -1,13 +1,12 @@
 """How the state follows the action, joint by joint: where it does in most episodes, one where it does not is wrong."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.findings import Findings, make_finding
 from robotrain_workloads.dataset_check.load import ACTION, STATE
 from robotrain_workloads.dataset_check.motion import Motion
 from robotrain_workloads.dataset_check.table_files import Array
@@ -104,7 +103,7 @@ def measure_following(motion: Motion) -> Following | None:
     return Following(motion.episodes[rows], lags, own, crossed, apart, partners, swapped, motions)
 
 
-def find_following_problems(motion: Motion) -> Iterator[Finding]:
+def find_following_problems(motion: Motion) -> Findings:
     """Yield actions that are their states, and episodes whose actions are not of their states."""
     following = measure_following(motion)
     if following is None or len(following.episodes) < FEWEST_EPISODES:
@@ -149,7 +148,7 @@ def find_following_problems(motion: Motion) -> Iterator[Finding]:
             yield make_finding(code, text, following.episodes[[*rows]], feature="action")
 
 
-def _find_shifted(following: Following, fps: float) -> Iterator[Finding]:
+def _find_shifted(following: Following, fps: float) -> Findings:
     """Yield the episodes whose actions are earlier or later against their states than in most."""
     if (usual := following.lag) is None:
         return

@@ -1,11 +1,9 @@
 """Where the frames of episodes do not follow one another: missing, recorded twice, spikes, uneven times."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
-from robotrain_workloads.dataset_check.findings import Finding, Span, make_finding, make_span_finding
+from robotrain_workloads.dataset_check.findings import Findings, Span, make_finding, make_span_finding
 from robotrain_workloads.dataset_check.load import Recorded
 from robotrain_workloads.dataset_check.motion import Motion, find_runs
 from robotrain_workloads.dataset_check.table_files import Array
@@ -28,7 +26,7 @@ RATE_PART = 0.02
 """How far frames per second are from those of the description, as a part."""
 
 
-def find_other_rate(times: Array, fps: float) -> Iterator[Finding]:
+def find_other_rate(times: Array, fps: float) -> Findings:
     """Yield that timestamps, one after another of one episode or more, have other frames per second than info.json."""
     steps = np.diff(times)
     steps = steps[steps > 0]
@@ -42,7 +40,7 @@ def find_other_rate(times: Array, fps: float) -> Iterator[Finding]:
         )
 
 
-def find_gaps(motion: Motion) -> Iterator[Finding]:
+def find_gaps(motion: Motion) -> Findings:
     """Yield where the frames of episodes do not follow one another."""
     if motion.physical.shape[1]:
         yield from _find_dropped(motion)
@@ -62,7 +60,7 @@ def _measure_speeds(motion: Motion) -> Array:
     return speeds
 
 
-def _find_dropped(motion: Motion) -> Iterator[Finding]:
+def _find_dropped(motion: Motion) -> Findings:
     """Yield steps that are several times as far as those around them, in the same direction, or as any other."""
     speeds = _measure_speeds(motion)
     can_leap = motion.state.shape[1] > 0
@@ -104,7 +102,7 @@ def _count_missing(step: Array, steps_around: Array) -> float:
     return float(np.median(ratios)) - 1 if is_alike else 0.0
 
 
-def _find_repeated(motion: Motion) -> Iterator[Finding]:
+def _find_repeated(motion: Motion) -> Findings:
     """Yield frames that are recorded twice or more often while the robot moves."""
     speeds, spans = _measure_speeds(motion), list[Span]()
     runs = find_runs(motion.is_repeated & motion.is_good[motion.owners])
@@ -126,7 +124,7 @@ def _find_repeated(motion: Motion) -> Iterator[Finding]:
         yield make_span_finding("frames-repeated", text, spans, end - begin, "frames")
 
 
-def _find_spikes(motion: Motion) -> Iterator[Finding]:
+def _find_spikes(motion: Motion) -> Findings:
     """Yield values that are far from those before and after, which are near each other."""
     is_inner = (motion.frames > 0) & (motion.frames < motion.lengths[motion.owners] - 1) & motion.is_good[motion.owners]
     is_inner &= motion.lengths[motion.owners] >= 6
@@ -152,7 +150,7 @@ def _find_spikes(motion: Motion) -> Iterator[Finding]:
         )
 
 
-def _find_uneven_times(recorded: Recorded) -> Iterator[Finding]:
+def _find_uneven_times(recorded: Recorded) -> Findings:
     """Yield timestamps that are not even, or of another rate."""
     frames = recorded.frames
     distances = (frames["timestamp"] - frames["frame"] / recorded.fps).abs().groupby(frames["episode"]).max()

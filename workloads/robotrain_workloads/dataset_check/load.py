@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.findings import Finding, Findings, make_finding
 from robotrain_workloads.dataset_check.table_files import (
     DATA_FILES,
     Array,
@@ -303,7 +303,7 @@ def _note_wrong(recorded: Recorded, name: str, column: Any, size: int, first_row
     return values
 
 
-def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], path: str) -> Iterator[Finding]:
+def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], path: str) -> Findings:
     """Yield each feature that has no column, or one of another type or number of values, and columns of none."""
     for name, feature in features.items():
         if feature.get("dtype") == "video":

@@ -1,14 +1,14 @@
 """What makes a policy worse that learns from the numbers of a dataset: lengths, idle ends, dimensions, repeats."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from robotrain_workloads.dataset_check import tables
-from robotrain_workloads.dataset_check.findings import Finding, make_finding, make_span_finding
+from robotrain_workloads.dataset_check.findings import Findings, make_finding, make_span_finding
 from robotrain_workloads.dataset_check.load import ACTION, REWARD, STATE, Recorded
 from robotrain_workloads.dataset_check.motion import GRIP, Motion, take_quantile
 from robotrain_workloads.dataset_check.table_files import Array
@@ -47,7 +47,7 @@ def count_episodes(number: int) -> str:
     return f"{number} episode{'s' * (number != 1)}"
 
 
-def find_short_episodes(recorded: Recorded) -> Iterator[Finding]:
+def find_short_episodes(recorded: Recorded) -> Findings:
     """Yield the episodes with one frame or two, or that are over at once."""
     lengths = recorded.lengths[recorded.kept]
     usual = float(np.median(lengths)) if len(lengths) else 0.0
@@ -61,7 +61,7 @@ def find_short_episodes(recorded: Recorded) -> Iterator[Finding]:
         yield make_finding("episode-short", text, episodes, number=frames, unit="frames", spans=spans)
 
 
-def find_empty_tasks(recorded: Recorded) -> Iterator[Finding]:
+def find_empty_tasks(recorded: Recorded) -> Findings:
     """Yield the episodes whose task has no text, and the tasks without one."""
     empty = [number for number, text in recorded.tasks.items() if not text.strip()]
     episodes = [number for number in recorded.kept if not recorded.episodes["task"].iloc[number].strip()]
@@ -70,7 +70,7 @@ def find_empty_tasks(recorded: Recorded) -> Iterator[Finding]:
         yield make_finding("task-empty", f"{subject} has no text", episodes, number=len(empty))
 
 
-def find_empty_split(recorded: Recorded) -> Iterator[Finding]:
+def find_empty_split(recorded: Recorded) -> Findings:
     """Yield that no episodes are held out, as a task would keep none."""
     counts = Counter(recorded.episodes["task"].iloc[recorded.kept])
     part = recorded.val_split
@@ -80,14 +80,14 @@ def find_empty_split(recorded: Recorded) -> Iterator[Finding]:
         yield make_finding("validation-empty", text, number=len(recorded.kept), unit="episodes")
 
 
-def find_lengths(motion: Motion) -> Iterator[Finding]:
+def find_lengths(motion: Motion) -> Findings:
     """Yield what is wrong with the lengths and tasks of episodes."""
     yield from find_short_episodes(motion.recorded)
     yield from find_empty_tasks(motion.recorded)
     yield from find_empty_split(motion.recorded)
 
 
-def find_non_finite(motion: Motion) -> Iterator[Finding]:
+def find_non_finite(motion: Motion) -> Findings:
     """Yield numbers that are not finite, of features that not every policy reads."""
     recorded = motion.recorded
     for feature, _, rows in tables.join_wrong_values(recorded, tables.get_owners(recorded)):
@@ -101,7 +101,7 @@ def find_non_finite(motion: Motion) -> Iterator[Finding]:
             )
 
 
-def find_idle_ends(motion: Motion) -> Iterator[Finding]:
+def find_idle_ends(motion: Motion) -> Findings:
     """Yield idle beginnings and ends of episodes, and actions that stay the same."""
     if not motion.both.shape[1]:
         return
@@ -132,7 +132,7 @@ def find_idle_ends(motion: Motion) -> Iterator[Finding]:
         yield from _find_stuck(motion, is_looked_at)
 
 
-def _find_stuck(motion: Motion, is_looked_at: Array) -> Iterator[Finding]:
+def _find_stuck(motion: Motion, is_looked_at: Array) -> Findings:
     """Yield each joint of which one of action and state stays the same while the other one moves."""
     action, state = motion.measure_range(motion.action), motion.measure_range(motion.state)
     is_smooth = motion.spreads[ACTION].is_smooth & motion.spreads[STATE].is_smooth
@@ -145,7 +145,7 @@ def _find_stuck(motion: Motion, is_looked_at: Array) -> Iterator[Finding]:
                 yield make_span_finding("dimension-stuck", f"{text}: episode {spans[0][0]}", spans, None)
 
 
-def find_dimension_problems(motion: Motion) -> Iterator[Finding]:
+def find_dimension_problems(motion: Motion) -> Findings:
     """Yield the dimensions of each feature that never move, and those that hardly do."""
     for feature in (ACTION, STATE):
         if (spread := motion.spreads.get(feature)) is None or spread.count < 10:
@@ -176,7 +176,7 @@ def find_dimension_problems(motion: Motion) -> Iterator[Finding]:
             yield make_finding("dimension-tiny", text, feature=feature, number=spread.std[dimension])
 
 
-def find_offsets(motion: Motion) -> Iterator[Finding]:
+def find_offsets(motion: Motion) -> Findings:
     """Yield an offset between action and state at rest: a leader and a follower that were calibrated differently."""
     rows = np.flatnonzero(motion.is_good & (motion.lengths >= FEWEST_OFFSET_FRAMES))
     if not motion.is_comparable or not len(rows):
@@ -232,7 +232,7 @@ def _measure_offset(difference: Array, state: Array) -> Array:
     return np.where(high - low < OFFSET, middle, np.where(low > 0, low, np.where(high < 0, high, 0.0)))
 
 
-def find_repeats(motion: Motion) -> Iterator[Finding]:
+def find_repeats(motion: Motion) -> Findings:
     """Yield episodes that repeat another one, and copies on both sides of the validation split."""
     copies = find_copies(motion)
     if copies.empty:

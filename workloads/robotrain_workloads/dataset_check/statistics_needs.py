@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.problem import Problems, Suggestion, make_data_problem
 
 from robotrain_workloads.dataset_check.data_needs import FEATURES_OPTION, REWARD, DataNeeds
 from robotrain_workloads.lerobot import dataset
@@ -80,7 +80,7 @@ def list_read_numbers(job: LerobotJob) -> dict[str, list[str]]:
     return {name: features for name, features in features_by_use.items() if features}
 
 
-def find_problems(needs: DataNeeds) -> Iterator[Problem | str]:
+def find_problems(needs: DataNeeds) -> Problems:
     """Yield one sentence for each reason why LeRobot cannot normalize the dataset."""
     statistics = _read_statistics(needs.job)
     is_imagenet = needs.job.parameters["image_normalization"] == IMAGENET
@@ -146,7 +146,7 @@ def _get_modes(job: LerobotJob) -> Mapping[str, str]:
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
 
-def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
+def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Problems:
     """Yield a sentence if ImageNet's statistics have no place in those of the dataset: LeRobot fails on that."""
     features = dataset.get_features(needs.info)
     missing_cameras = [
@@ -162,9 +162,7 @@ def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> I
         )
 
 
-def _find_mode_problems(
-    needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool
-) -> Iterator[Problem | str]:
+def _find_mode_problems(needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool) -> Problems:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes = _get_modes(needs.job)
     cameras = dataset.list_cameras(needs.info)

@@ -1,11 +1,11 @@
 """Statistics that a dataset stores and that are not of its numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.findings import Findings, make_finding
 from robotrain_workloads.dataset_check.load import ACTION, STATE, Recorded
 from robotrain_workloads.dataset_check.motion import Motion
 from robotrain_workloads.dataset_check.statistics import Spread
@@ -21,7 +21,7 @@ STD_FACTOR = 1.5
 MEAN_PART, OUTSIDE_PART = 0.3, 0.05
 
 
-def find_statistics_problems(motion: Motion) -> Iterator[Finding]:
+def find_statistics_problems(motion: Motion) -> Findings:
     """Yield the features whose statistics are not of these numbers."""
     recorded = motion.recorded
     if len(recorded.sampled) < len(recorded.episodes):
@@ -91,7 +91,7 @@ def _explain_quantiles(spread: Spread, stored: Mapping[str, Array], names: Seque
     return text, float(outside[worst])
 
 
-def find_quantile_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_quantile_problems(recorded: Recorded) -> Findings:
     """Yield one problem if too many frames are outside of the quantiles that normalize them: LeRobot averages them."""
     parts = dict[str, float]()
     for feature in () if dataset.is_convertible(recorded.info) else recorded.training.quantiles:

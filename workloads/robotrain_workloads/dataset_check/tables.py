@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.findings import Findings, make_finding
 from robotrain_workloads.dataset_check.load import TASK_FILE, TRAINED, Recorded
 from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
@@ -18,7 +18,7 @@ LARGEST_TOLERANCE = 0.5
 """Of the time between two frames: from there on, the nearest frame is another one."""
 
 
-def find_episode_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_episode_problems(recorded: Recorded) -> Findings:
     """Yield how the episodes are not all there, once and in order."""
     episodes, where = recorded.episodes, recorded.where
     numbers, lengths = episodes["episode_index"].to_numpy(), recorded.lengths
@@ -46,12 +46,12 @@ def is_in_order(recorded: Recorded) -> bool:
     return not any(find_episode_problems(recorded))
 
 
-def find_read_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_read_problems(recorded: Recorded) -> Findings:
     """Yield what was found while the files of data/ were read, each kind of a feature once."""
     yield from {(finding.code, finding.feature): finding for finding in reversed(recorded.findings)}.values()
 
 
-def find_frame_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_frame_problems(recorded: Recorded) -> Findings:
     """Yield frames that have another place than the lengths of the episodes give them."""
     frames = recorded.frames
     if not is_in_order(recorded):
@@ -74,7 +74,7 @@ def _name_file(recorded: Recorded, episode: int) -> str:
     return str(recorded.episodes["data_path"].iloc[episode]) if "data_path" in recorded.episodes else "data/"
 
 
-def find_time_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_time_problems(recorded: Recorded) -> Findings:
     """Yield the timestamp that is farthest from its place, if LeRobot would not find its picture."""
     frames = recorded.frames
     tolerance = recorded.training.tolerance or dataset.get_frame_tolerance(recorded.info) or 0.0
@@ -99,7 +99,7 @@ def find_time_problems(recorded: Recorded) -> Iterator[Finding]:
     yield make_finding("timestamp-off", f"{text}: {reason}", frames["episode"].iloc[rows], suggestion=way)
 
 
-def find_task_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_task_problems(recorded: Recorded) -> Findings:
     """Yield frames with a task that does not exist."""
     frames, owners = recorded.frames, get_owners(recorded)
     rows = np.flatnonzero(~np.isin(frames["task_index"], recorded.tasks.index) & np.isin(owners, recorded.kept))
@@ -115,7 +115,7 @@ def get_owners(recorded: Recorded) -> Array:
     return recorded.frames["episode" if is_in_order(recorded) else "episode_index"].to_numpy()
 
 
-def find_value_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_value_problems(recorded: Recorded) -> Findings:
     """Yield values that a training reads and that are missing, of another length, or not finite numbers."""
     owners = get_owners(recorded)
     for feature, text, rows in join_wrong_values(recorded, owners):

@@ -1,11 +1,11 @@
 """Numbers in another unit: degrees among radians, in some episodes or in all, of one joint or of most."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.findings import Finding, Findings, make_finding
 from robotrain_workloads.dataset_check.load import ACTION, STATE
 from robotrain_workloads.dataset_check.motion import GRIP, Motion
 from robotrain_workloads.dataset_check.source_units import FACTORS, MOVING_PART, measure_sizes, split_by_unit
@@ -34,7 +34,7 @@ FULL_TURN, LEAST_DEGREES = 2 * np.pi, 30.0
 """Joints in radians move through less; and a joint in degrees through so much: in radians it were five turns."""
 
 
-def find_other_units(motion: Motion) -> Iterator[Finding]:
+def find_other_units(motion: Motion) -> Findings:
     """Yield each feature with episodes in another unit than that of most, or a joint of it that is so."""
     features = [name for name in (ACTION, STATE) if name in motion.spreads]
     episodes = motion.episodes[motion.is_good]
@@ -65,7 +65,7 @@ def _measure_moments(motion: Motion, name: str) -> Array:
     return moments
 
 
-def _compare_episodes(feature: str, moments: Array, episodes: Array) -> Iterator[Finding]:
+def _compare_episodes(feature: str, moments: Array, episodes: Array) -> Findings:
     rows = [measure_sizes(mean, deviation) for mean, deviation, _ in moments.tolist()]
     if not (split := split_by_unit(rows, FEWEST_EPISODES)):
         return
@@ -80,7 +80,7 @@ def _compare_episodes(feature: str, moments: Array, episodes: Array) -> Iterator
 
 def _find_odd_episodes(
     dimension_names: Sequence[str], episodes: Sequence[int], moments: Mapping[str, Array]
-) -> Iterator[Finding]:
+) -> Findings:
     """Yield each joint that has degrees in some episodes and radians in most.
 
     :param moments: by feature, of each episode the mean, the deviation and the unevenness of each joint.
@@ -160,7 +160,7 @@ def _reach(mean: Array, deviation: Array, factor: float) -> tuple[float, float]:
     return float((mean - RANGE * deviation).min() * factor), float((mean + RANGE * deviation).max() * factor)
 
 
-def _find_odd_joints(spreads: Mapping[str, Spread], dimension_names: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+def _find_odd_joints(spreads: Mapping[str, Spread], dimension_names: Mapping[str, Sequence[str]]) -> Findings:
     """Yield a joint that has degrees in all episodes, and the others radians."""
     action, state = spreads.get(ACTION), spreads.get(STATE)
     if action and state and len(action.mean) == len(state.mean) and len(action.mean) >= FEWEST_JOINTS:
@@ -187,7 +187,7 @@ def _find_odd_joints(spreads: Mapping[str, Spread], dimension_names: Mapping[str
             yield from _find_large_joints(feature, spread, dimension_names[feature])
 
 
-def _find_large_joints(feature: str, spread: Spread, dimension_names: Sequence[str]) -> Iterator[Finding]:
+def _find_large_joints(feature: str, spread: Spread, dimension_names: Sequence[str]) -> Findings:
     is_joint = np.array([not OTHER_UNIT.search(name.split(".")[0].replace("_", " ")) for name in dimension_names])
     is_joint &= spread.is_smooth
     if is_joint.sum() <= FEWEST_JOINTS:

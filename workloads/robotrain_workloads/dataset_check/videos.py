@@ -15,7 +15,7 @@ from av.bitstream import BitStreamFilterContext, bitstream_filters_available
 from PIL import Image
 
 from robotrain_workloads.dataset_check import load, table_files
-from robotrain_workloads.dataset_check.findings import Finding, Span, make_finding, make_span_finding
+from robotrain_workloads.dataset_check.findings import Finding, Findings, Span, make_finding, make_span_finding
 from robotrain_workloads.dataset_check.load import Recorded
 from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
@@ -52,7 +52,7 @@ class Video(NamedTuple):
     """Pictures a second."""
 
 
-def find_video_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_video_problems(recorded: Recorded) -> Findings:
     """Yield how episodes are not where the metadata says in their videos, each kind once."""
     for camera in recorded.videos if recorded.has_videos else ():
         episodes = recorded.episodes.iloc[recorded.kept[recorded.kept < len(recorded.episodes)]]
@@ -76,7 +76,7 @@ def find_video_problems(recorded: Recorded) -> Iterator[Finding]:
             yield finding._replace(episodes=tuple(sorted(map(int, numbers))))
 
 
-def _find_range_problems(recorded: Recorded, camera: str, episodes: pd.DataFrame) -> Iterator[Finding]:
+def _find_range_problems(recorded: Recorded, camera: str, episodes: pd.DataFrame) -> Findings:
     """Yield the episodes that have less of their video than frames, or a part of another one's."""
     begins, ends, paths = (episodes[f"{camera}/{name}"] for name in ("from", "to", "path"))
     short = episodes[ends - begins < (episodes["length"] - 2) / recorded.fps]
@@ -151,7 +151,7 @@ def _find_other_times(
     return make_finding("video-shifted", text, feature=camera)
 
 
-def find_picture_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_picture_problems(recorded: Recorded) -> Findings:
     """Yield how pictures in tables cannot be read, or have another size than their description, each kind once.
 
     Of many bytes, evenly spread row groups are read; all, where one has such a picture.
@@ -173,9 +173,7 @@ def find_picture_problems(recorded: Recorded) -> Iterator[Finding]:
     yield from _compare_pictures(recorded, groups, cameras) if step > 1 and findings else findings
 
 
-def _compare_pictures(
-    recorded: Recorded, groups: Sequence[tuple[str, int, int]], cameras: Sequence[str]
-) -> Iterator[Finding]:
+def _compare_pictures(recorded: Recorded, groups: Sequence[tuple[str, int, int]], cameras: Sequence[str]) -> Findings:
     findings, kept = dict[tuple[str, str], tuple[Finding, set[int]]](), {*recorded.kept.tolist()}
     for path, group, _ in groups:
         for episode, frame, *pictures in read_pictures(recorded, path, [group], cameras):
@@ -258,7 +256,7 @@ class DamagedPictures:
         """Add one."""
         self.spans[code, camera].add((episode, frame, frame + 1))
 
-    def list_findings(self) -> Iterator[Finding]:
+    def list_findings(self) -> Findings:
         """Yield what was found."""
         for (code, camera), spans in sorted(self.spans.items()):
             (episode, frame, _), *others = sorted(spans)
@@ -384,7 +382,7 @@ def find_unreadable(root: Path, chosen: Collection[int] | None) -> UnreadableEpi
     return UnreadableEpisodes(sorted(episodes), len(kept))
 
 
-def find_rate_problems(recorded: Recorded) -> Iterator[Finding]:
+def find_rate_problems(recorded: Recorded) -> Findings:
     """Yield each camera whose first video has other frames per second than the dataset."""
     for camera in recorded.videos:
         path = recorded.episodes[f"{camera}/path"].iloc[0]
@@ -403,7 +401,7 @@ def find_rate_problems(recorded: Recorded) -> Iterator[Finding]:
             )
 
 
-def find_uneven_videos(recorded: Recorded) -> Iterator[Finding]:
+def find_uneven_videos(recorded: Recorded) -> Findings:
     """Yield each camera of which torchcodec, with which LeRobot decodes, would read other pictures."""
     spans_by_camera, counts = defaultdict[str, list[Span]](list), defaultdict[str, int](int)
     for camera, episode, frames in find_misread(recorded, trusts_headers=False):

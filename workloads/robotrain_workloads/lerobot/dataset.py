@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.problem import Problem, Problems, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import file_formats
 
@@ -62,7 +62,7 @@ STATISTICS = ("mean", "std", "min", "max")
 
 def find_dataset_problems(
     folder: Path, name: str = "", *, convert: bool = False, description_only: bool = False
-) -> Iterator[Problem | str]:
+) -> Problems:
     """Yield one sentence a problem.
 
     `name` is what the user calls the dataset; `convert` says that it will be converted from v2.1; with
@@ -90,7 +90,7 @@ def find_dataset_problems(
         yield from _find_statistics_problems(folder, info)
 
 
-def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
+def find_unsafe_links(folder: Path, name: str) -> Problems:
     """Yield a sentence for the first link that leaves the folder: what it points to is not part of the dataset.
 
     Links of a Hugging Face cache, from `snapshots/REVISION` to `blobs`, are part of it.

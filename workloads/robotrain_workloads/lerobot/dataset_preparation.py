@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import DataPreparation
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import Problem, Problems, Suggestion, make_data_problem
 
 from robotrain_workloads.bag_parameters import has_bags
 from robotrain_workloads.lerobot import dataset, file_formats
@@ -51,7 +51,7 @@ MERGED_PATHS = {
 """Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
-def find_data_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_data_problems(job: LerobotJob) -> Problems:
     """Yield one sentence for each problem that small files, or descriptions alone, show."""
     valid_datasets = []
     for source in dict.fromkeys(job.datasets):
@@ -62,7 +62,7 @@ def find_data_problems(job: LerobotJob) -> Iterator[Problem | str]:
     yield from find_merge_conflicts(valid_datasets)
 
 
-def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[Problem | str]:
+def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Problems:
     """Yield one sentence for each problem of one dataset."""
     folder, convert = job.folders[source], job.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
@@ -86,9 +86,7 @@ def make_bags_problem(job: LerobotJob, source: JobSource) -> Problem:
     )
 
 
-def plan_preparation(
-    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
-) -> DataPreparation | None:
+def plan_preparation(document: JobDocument, data: Folders, digests: Mapping[JobSource, str]) -> DataPreparation | None:
     """Return the program that makes the dataset; None when one is used as it is. Raise OSError or ValueError."""
     sources = LerobotJob(document, data).datasets
     infos = [dataset.load_dataset_info(data[source], source.uri) for source in sources]
@@ -175,7 +173,7 @@ def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | 
     return None
 
 
-def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Problem | str]:
+def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Problems:
     """Yield each conflict.
 
     `sets` holds the name and the description of each dataset; each is valid by itself.

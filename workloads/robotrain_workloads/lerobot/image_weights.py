@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -119,7 +119,7 @@ def list_read_options(job: LerobotJob) -> list[str]:
     return words
 
 
-def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob) -> Problems:
     """Yield why LeRobot cannot make the network: it takes no other weights than its own, nor another normalization."""
     if not (name := find_needed(job)):
         return

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 
 from robotrain_workloads import bag_parameters, packages
 from robotrain_workloads.lerobot import adapter, backbones, dataset, file_formats, policy, policy_features, remote_code
@@ -67,7 +67,7 @@ class LerobotJob:
     def __init__(
         self,
         given_job: GivenJob,
-        folders: Mapping[JobSource, Path] | None = None,
+        folders: Folders | None = None,
         *,
         is_complete: bool = False,
         start: Start | None = None,

@@ -9,7 +9,7 @@ from typing import Literal
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 
 from robotrain_workloads.lerobot import adapter, policy, training_history, versions
 from robotrain_workloads.lerobot.adapter import Base
@@ -87,7 +87,7 @@ def get_dataset_name(document: JobDocument) -> str:
     return sources[0].uri if is_repository else str(document.parameters["dataset_id"])
 
 
-def make_parent_tags(data: Mapping[JobSource, Path]) -> dict[str, str]:
+def make_parent_tags(data: Folders) -> dict[str, str]:
     """Return tags of the run that made the starting checkpoint, when its manifest names one."""
     start = find_start_source(data)
     manifest = read_checkpoint_manifest(data[start]) if start else None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.problem import Problems, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import adapter, file_formats, versions
 from robotrain_workloads.lerobot.backbones import REPOSITORY, PolicyFiles
@@ -88,7 +88,7 @@ def find_weights_file(folder: Path) -> str:
 
 def find_start_type_problems(
     name: object, settings: Mapping[str, Any], model: TrainedModel, expected_type: object, *, has_packages: bool = False
-) -> Iterator[Problem | str]:
+) -> Problems:
     """Yield why LeRobot cannot go on from a policy of this type, or why it is not the requested one.
 
     :param name: what the user calls the policy.
@@ -114,7 +114,7 @@ def find_start_type_problems(
         yield from find_unknown_settings(name, settings, model)
 
 
-def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Iterator[Problem | str]:
+def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Problems:
     """Yield a sentence if LeRobot refuses the configuration for options that it does not have: another one saved it.
 
     :param name: what the user calls the policy.
@@ -140,7 +140,7 @@ def explain_refused_start(name: object, model: TrainedModel) -> str:
     return f"LeRobot {model.lerobot.name} cannot go on from {name}, a {model.kind}: {model.facts.refused_start}"
 
 
-def find_type_problem(name: object, model: TrainedModel, expected_type: object) -> Iterator[Problem | str]:
+def find_type_problem(name: object, model: TrainedModel, expected_type: object) -> Problems:
     """Yield a sentence when a policy or reward model does not have the requested type.
 
     :param name: what the user calls it.
@@ -153,7 +153,7 @@ def find_type_problem(name: object, model: TrainedModel, expected_type: object) 
         )
 
 
-def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Problem | str]:
+def find_torn_files(folder: Path, *, with_processors: bool) -> Problems:
     """Yield one sentence for each file that is incomplete or missing."""
     tensors: Mapping[str, Any] = {}
     try:
@@ -164,7 +164,7 @@ def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Problem 
         yield from _find_processor_problems(folder, is_old=any(name.startswith(OLD_NORMALIZERS) for name in tensors))
 
 
-def _find_processor_problems(folder: Path, is_old: bool) -> Iterator[Problem | str]:
+def _find_processor_problems(folder: Path, is_old: bool) -> Problems:
     if missing_files := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
         if is_old:
             yield make_data_problem(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.problem import Problem
+from robotrain_runtime.contract.problem import Problems
 
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.trained_model import TrainedModel
@@ -248,7 +248,7 @@ def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: T
 
 def find_rename_problems(
     renames: Mapping[str, str], recorded_features: Sequence[str], policy_inputs: Sequence[str] | None
-) -> Iterator[Problem | str]:
+) -> Problems:
     """Yield one sentence for each rename that LeRobot would ignore, or that hides another feature.
 
     :param recorded_features: the features of the dataset.

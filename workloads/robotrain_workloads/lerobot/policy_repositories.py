@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.lerobot import adapter, backbones, file_formats, policy, remote_code
 from robotrain_workloads.lerobot.backbones import (
@@ -67,7 +67,7 @@ def find_base(job: LerobotJob) -> tuple[adapter.Base, JobSource, Path] | None:
     )
 
 
-def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob) -> Problems:
     """Yield a sentence for each repository that is missing, or runs code that is not trusted, and for a wrong base."""
     if (reads := job.reads) is None:
         return
@@ -105,7 +105,7 @@ def _list_repositories(job: LerobotJob, reads: PolicyReads) -> list[NeededReposi
     return [*reads.needed, *([start_repository] if reason else [])]
 
 
-def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[Problem | str]:
+def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Problems:
     if (source := job.base_source) is None:
         yield adapter.explain_missing_base(start.uri, base)
     elif source in job.folders:

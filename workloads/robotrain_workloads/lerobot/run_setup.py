@@ -3,16 +3,16 @@
 import os
 import shutil
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 from robotrain_runtime.contract.event import StageEvent
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.lerobot import backbones, image_weights, versions
 from robotrain_workloads.lerobot.backbones import (
@@ -61,7 +61,7 @@ def get_checkpoints_folder(document: JobDocument, work: Path) -> Path:
     return resolve_output_folder(document, work) / CHECKPOINTS_FOLDER
 
 
-def find_output_problems(document: JobDocument, output: Path) -> Iterator[Problem | str]:
+def find_output_problems(document: JobDocument, output: Path) -> Problems:
     """Yield problems of the output folder of a training: it may be new, or hold files of this run."""
     if output.exists() and not output.is_dir():
         yield make_data_problem(f"the output folder {output} is a file", "--output-dir FOLDER")
@@ -125,7 +125,7 @@ def make_cache_variables(sources: Iterable[JobSource], work: Path) -> dict[str, 
     return {"HF_HUB_CACHE": str(work / CACHE_FOLDER), "HF_MODULES_CACHE": str(work / MODULES_FOLDER)}
 
 
-def fill_cache(data: Mapping[JobSource, Path], work: Path, trusted: Collection[str] = ()) -> None:
+def fill_cache(data: Folders, work: Path, trusted: Collection[str] = ()) -> None:
     """Put the backbones into the cache of a run, as links to their files. Raise OSError.
 
     Python code is left out, so that none runs, unless the repository is trusted.

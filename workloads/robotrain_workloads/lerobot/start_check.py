@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.lerobot import policy, policy_features, versions
 from robotrain_workloads.lerobot.dataset import get_features
@@ -17,7 +17,7 @@ FEATURE_OPTIONS = (INPUTS_OPTION, "--policy.output_features", "--policy.empty_ca
 """Options that change what a new policy reads or returns."""
 
 
-def find_problems(job: LerobotJob, root: Path | None) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob, root: Path | None) -> Problems:
     """Yield one sentence for each reason why a training cannot start from there, if it can be read.
 
     :param root: the dataset, or its description, if it is valid.
@@ -47,7 +47,7 @@ def get_expected_type(job: LerobotJob) -> object:
     return job.parameters.get("reward_model") or job.parameters["policy_type"]
 
 
-def _compare_features(job: LerobotJob) -> Iterator[Problem | str]:
+def _compare_features(job: LerobotJob) -> Problems:
     settings, is_policy = job.start.settings, job.model.section == versions.POLICIES
     policy_inputs = list(policy_features.get_policy_inputs(settings)) or None
     problems = list(policy_features.find_rename_problems(job.renames, list(get_features(job.info)), policy_inputs))
@@ -66,7 +66,7 @@ def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "input_features": {name: {**feature, "shape": []} for name, feature in inputs.items()}}
 
 
-def find_option_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
+def find_option_mismatches(job: LerobotJob) -> Problems:
     """Yield one sentence for each option of the user with which the weights of a trained policy do not fit.
 
     The state of an optimizer that resumes fits no other part of a network.

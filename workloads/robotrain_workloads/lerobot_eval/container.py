@@ -19,8 +19,8 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
     read_lock,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads import packages, publish_url
@@ -86,16 +86,12 @@ def takes_any_policy(document: JobDocument) -> bool:
     return document.parameters[policy_checkpoints.PARAMETER] is not None
 
 
-def make_job(
-    document: JobDocument, data: Mapping[JobSource, Path] | None = None, *, is_complete: bool = False
-) -> LerobotJob:
+def make_job(document: JobDocument, data: Folders | None = None, *, is_complete: bool = False) -> LerobotJob:
     """Return the job; of several checkpoints to evaluate, that of the newest one."""
     return make_jobs(document, data, is_complete=is_complete)[0]
 
 
-def make_jobs(
-    document: JobDocument, data: Mapping[JobSource, Path] | None = None, *, is_complete: bool = False
-) -> list[LerobotJob]:
+def make_jobs(document: JobDocument, data: Folders | None = None, *, is_complete: bool = False) -> list[LerobotJob]:
     """Return the job, and those that evaluate the references in place of the policy."""
     own_view = document, policy_checkpoints.view_newest(document, data or {})
     views = (own_view, *references.list_views(document, data or {}))
@@ -105,12 +101,12 @@ def make_jobs(
     return jobs
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def compare(document: JobDocument, described: Folders) -> Problems:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     yield from _find_problems(make_jobs(document, described))
 
 
-def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Problem | str]:
+def _find_problems(jobs: Sequence[LerobotJob]) -> Problems:
     """Yield what is wrong with the policies and the data, as far as they are here."""
     job, *reference_jobs = jobs
     for reference_job in reference_jobs:
@@ -141,7 +137,7 @@ def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Problem | str]:
         yield from held_out.find_split_problems(job)
 
 
-def _find_reference_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def _find_reference_problems(job: LerobotJob) -> Problems:
     """Yield what is wrong with a policy to compare with."""
     if reward_model := compatibility.explain_reward_model(job):
         yield reward_model
@@ -156,14 +152,14 @@ def _find_scenes(job: LerobotJob) -> Path | None:
     return next((folder for source, folder in job.folders.items() if source.role == SCENES_ROLE), None)
 
 
-def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def list_warnings(document: JobDocument, described: Folders) -> Iterator[str]:
     """Yield what is accepted, though it is probably not what is meant."""
     jobs = make_jobs(document, described)
     yield from dict.fromkeys(warning_text for job in jobs for warning_text in policy_repositories.list_warnings(job))
     yield from policy_checkpoints.list_warnings(document, described)
 
 
-def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
+def implied_sources(document: JobDocument, described: Folders) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policies read and no source brings."""
     jobs = make_jobs(document, described)
     source_texts = [
@@ -179,7 +175,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     return policy_repositories.list_needed_files(make_job(document), source)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield problems in small files that LeRobot would fail on."""
     jobs = make_jobs(document, data, is_complete=True)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
@@ -197,7 +193,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
     job, *reference_jobs = make_jobs(document, data, is_complete=True)
     run_setup.fill_cache(data, work, job.trusted)
@@ -210,7 +206,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     return WorkCommand(arguments=("-m", LAUNCHER, str(file)), environ=_make_environ(document, work))
 
 
-def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def warm_up(document: JobDocument, described: Folders, work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks the policy's options, if the policy is known."""
     job = make_job(document, described)
     model: Path | str | None = job.policy_folder
@@ -227,7 +223,7 @@ def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
     return {**run_setup.make_hub_environment(document, work), **policy_packages.make_environ(document)}
 
 
-def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+def check_command(document: JobDocument, described: Folders, work: Path) -> WorkCommand | None:
     """Return the command that asks LeRobot about the policy's options; None if there are none, or it is not here."""
     from robotrain_workloads.lerobot_eval.rules import make_check_command  # a job does not carry it
 
@@ -281,7 +277,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+def publishing(document: JobDocument, data: Folders) -> PublishingSpec:
     """Return the metadata of a registered policy."""
     job = make_job(document, data)
     parameters = document.parameters
@@ -344,7 +340,7 @@ def _make_training_tags(job: LerobotJob) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name not in omitted_tags}
 
 
-def _find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def _find_policy_problems(job: LerobotJob) -> Problems:
     """Yield problems of the policy's files, for any type of LeRobot."""
     if job.start_error:
         yield str(job.start_error)
@@ -354,7 +350,7 @@ def _find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
         yield from policy.find_torn_files(job.start.folder, with_processors=True)
 
 
-def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:
+def _make_request(job: LerobotJob, data: Folders, work: Path) -> EvaluationRequest:
     """Return what the launcher is asked for. `work`: the run's own folder."""
     parameters = job.parameters
     output = run_setup.resolve_output_folder(job.document, work)

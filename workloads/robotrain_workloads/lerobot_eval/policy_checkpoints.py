@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import Problems, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import adapter, policy
 from robotrain_workloads.lerobot.lineage import find_start_source
@@ -41,7 +41,7 @@ def list_complete(folder: Path) -> dict[int, Path]:
 _MODEL_FILES = (policy.CONFIG_FILE, adapter.CONFIG_FILE)
 
 
-def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
+def view_newest(document: JobDocument, data: Folders) -> dict[JobSource, Path]:
     """Return `data` with the newest of the checkpoints to evaluate as the policy.
 
     Without any, the policy is left out: a description of files from elsewhere does not have them. That of what a step
@@ -62,7 +62,7 @@ def _is_policy(folder: Path) -> bool:
     return (policy.find_model_folder(folder) / policy.CONFIG_FILE).is_file()
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def find_problems(document: JobDocument, data: Folders) -> Problems:
     """Yield a sentence if the policy is no folder of checkpoints."""
     step_selection = document.parameters[PARAMETER]
     source = find_start_source(document.sources)
@@ -78,7 +78,7 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
         yield make_data_problem(f"{FLAG} {step_selection}: {folder} has no complete checkpoint", "--policy-run RUN")
 
 
-def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def list_warnings(document: JobDocument, data: Folders) -> Iterator[str]:
     """Yield a sentence if no checkpoint is at the steps that are chosen, so that only the last is scored."""
     step_selection = document.parameters[PARAMETER]
     source = find_start_source(document.sources)

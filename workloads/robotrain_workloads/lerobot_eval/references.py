@@ -14,7 +14,7 @@ from typing import Any
 
 from robotrain_runtime.comparison.decision import ComparisonPlan, PlannedPairs, plan_pairs
 from robotrain_runtime.comparison.power import compute_power, list_discordances
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 
 ROLE, POLICY_ROLE = "reference", "policy"
 PARAMETERS = ("at_most", "confidence", "detect", "equal_within", "margin", "allow_floor")
@@ -71,9 +71,7 @@ def list_references(sources: Iterable[JobSource]) -> list[JobSource]:
     return [source for source in sources if source.role == ROLE]
 
 
-def list_views(
-    document: JobDocument, data: Mapping[JobSource, Path]
-) -> Iterator[tuple[JobDocument, dict[JobSource, Path]]]:
+def list_views(document: JobDocument, data: Folders) -> Iterator[tuple[JobDocument, dict[JobSource, Path]]]:
     """Yield, for each reference, the job that evaluates it in place of the policy, and its data."""
     shared_sources = [source for source in document.sources if source.role not in (ROLE, POLICY_ROLE)]
     for reference in list_references(document.sources):

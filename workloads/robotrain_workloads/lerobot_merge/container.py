@@ -1,12 +1,12 @@
 """`lerobot-merge` in the container: environment, problems with inputs, the command, and what is told of the policy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads import model_card, packages, publish_url
 from robotrain_workloads.lerobot import (
@@ -33,12 +33,12 @@ def environment(document: JobDocument) -> PythonEnvironment:
     return run_setup.make_environment("train", document.parameters["lerobot_version"])
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def compare(document: JobDocument, described: Folders) -> Problems:
     """Yield problems that descriptions alone show."""
     yield from _find_problems(LerobotJob(document, described))
 
 
-def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
+def implied_sources(document: JobDocument, described: Folders) -> Mapping[str, Sequence[str]]:
     """Return the base of the adapter, and the backbones that it reads, if no source brings them."""
     repositories = policy_repositories.list_implied(LerobotJob(document, described))
     return {backbones.BACKBONE_ROLE: repositories} if repositories else {}
@@ -49,7 +49,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     return policy_repositories.list_needed_files(LerobotJob(document), source)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield problems in small files, and a base that is another one."""
     yield from _find_problems(LerobotJob(document, data, is_complete=True))
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
@@ -58,7 +58,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
 
 
-def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def _find_problems(job: LerobotJob) -> Problems:
     source, model = job.start_source, job.model
     if source is None or job.policy_folder is None:
         return
@@ -81,7 +81,7 @@ def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     yield from policy_repositories.find_problems(job)
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the merger's command. Raise OSError."""
     job = LerobotJob(document, data, is_complete=True)
     run_setup.fill_cache(data, work, job.trusted)
@@ -121,7 +121,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+def publishing(document: JobDocument, data: Folders) -> PublishingSpec:
     """Return the metadata of a registered policy: what was merged into what."""
     job = LerobotJob(document, data)
     source = job.start_source

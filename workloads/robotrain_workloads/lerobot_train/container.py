@@ -16,10 +16,10 @@ from robotrain_runtime.contract.container_plugin import (
     TrackingSpec,
     WorkCommand,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
-from robotrain_runtime.contract.problem import Problem, summarize_problem
+from robotrain_runtime.contract.problem import Problems, summarize_problem
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.dataset_check import comparison, statistics_needs
@@ -90,9 +90,7 @@ def environment(document: JobDocument) -> PythonEnvironment:
     return run_setup.make_environment("train", document.parameters["lerobot_version"])
 
 
-def prepare(
-    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
-) -> DataPreparation | None:
+def prepare(document: JobDocument, data: Folders, digests: Mapping[JobSource, str]) -> DataPreparation | None:
     """Return the program that makes the dataset; None if one is used as it is. Raise OSError or ValueError."""
     if bags := _load_bags(document):
         conversion: DataPreparation = bags.plan_conversion(document, data, digests)
@@ -111,7 +109,7 @@ def identifying_files(document: JobDocument) -> Mapping[str, Sequence[str]]:
     return {**DESCRIBED, **({"dataset": ()} if document.parameters["bags"] else {})}
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def compare(document: JobDocument, described: Folders) -> Problems:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     if bags := _load_bags(document):
         yield from bags.find_problems(document, described)
@@ -123,7 +121,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
         yield from find_broken_rules(job)
 
 
-def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def _find_problems(job: LerobotJob) -> Problems:
     """Yield what is wrong with the start, the data and the options, as far as the files that are here tell."""
     data_problems = list(dataset_preparation.find_data_problems(job))
     yield from data_problems
@@ -142,14 +140,14 @@ def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     yield from (f"{title}\n{', or '.join(ways)}" for title, ways in trainer_options.find_precision_problems(job))
 
 
-def _find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
+def _find_mismatches(job: LerobotJob) -> Problems:
     """Yield why what is trained does not fit the dataset that was made of bags."""
     yield from start_check.find_problems(job, job.root)
     if job.root:
         yield from comparison.find_problems(job)
 
 
-def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def list_warnings(document: JobDocument, described: Folders) -> Iterator[str]:
     """Yield what LeRobot accepts, though it is probably not what is meant."""
     yield from _list_warnings(LerobotJob(document, described))
 
@@ -167,12 +165,12 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     return policy_repositories.list_needed_files(LerobotJob(document), source)
 
 
-def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
+def describe_output(document: JobDocument, described: Folders, folder: Path) -> None:
     """Write what describes the policy that the training will make, as far as it is known."""
     predicted_policy.write_description(LerobotJob(document, described), folder)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield problems in small files that LeRobot would fail on."""
     if bags := _load_bags(document):
         yield from bags.find_problems(document, data, is_complete=True)
@@ -186,7 +184,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     yield from published_checkpoints.find_problems(job, output)
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the launcher's command, for the training environment. Raise OSError."""
     job = LerobotJob(document, data, is_complete=True)
     mismatches = list(_find_mismatches(job)) if document.parameters["bags"] else []  # which are not known before
@@ -222,7 +220,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     )
 
 
-def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def warm_up(document: JobDocument, described: Folders, work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks its options, as far as they are known."""
     is_single_rank = _count_ranks(document) == 1
     job = LerobotJob(document, described)
@@ -241,7 +239,7 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     )
 
 
-def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+def check_command(document: JobDocument, described: Folders, work: Path) -> WorkCommand | None:
     """Return the command that asks LeRobot about the options of the training; None if its start is not here."""
     from robotrain_workloads.lerobot_train.rules import make_check_command  # a job does not carry it
 
@@ -270,7 +268,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     return tracking.describe_tracking_run(document, output)
 
 
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+def publishing(document: JobDocument, data: Folders) -> PublishingSpec:
     """Return the metadata of a registered checkpoint."""
     job = LerobotJob(document, data)
     scored_checkpoints = str(job.parameters["evaluate_checkpoints"] or "")

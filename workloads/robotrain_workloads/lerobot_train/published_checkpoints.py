@@ -1,18 +1,18 @@
 """Checkpoints copied to `--publish-url`: the target, what may lie there, and the steps at which one is saved."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ArtifactTarget
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot.job import LerobotJob
 
 
-def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
+def list_targets(document: JobDocument, data: Folders) -> Iterator[ArtifactTarget]:
     """Yield the target of `--publish-url`, where checkpoints are copied to."""
     url = str(document.parameters["publish_url"] or "")
     keep = document.parameters["keep"]
@@ -33,7 +33,7 @@ def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Itera
     )
 
 
-def find_problems(job: LerobotJob, output: Path) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob, output: Path) -> Problems:
     """Yield why checkpoints cannot be copied from this machine."""
     url, run = str(job.parameters["publish_url"] or ""), job.document.run
     problems = list(publish_url.find_write_problems(url, output, "checkpoints"))

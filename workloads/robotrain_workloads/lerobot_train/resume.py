@@ -7,7 +7,7 @@ from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Note
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.problem import Problems, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot import file_formats, policy
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -27,7 +27,7 @@ ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_proce
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
 
-def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob) -> Problems:
     """Yield one sentence for each problem that keeps the trainer from resuming a checkpoint."""
     folder, step, steps = job.start.folder, job.start.step, job.parameters["training_steps"]
     if job.start.mode != "checkpoint":

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
 from robotrain_workloads import model_card, packages
@@ -98,7 +98,7 @@ def make_lineage(document: JobDocument) -> dict[str, object]:
     }
 
 
-def describe_datasets(sources: Sequence[JobSource], data: Mapping[JobSource, Path]) -> Iterator[str]:
+def describe_datasets(sources: Sequence[JobSource], data: Folders) -> Iterator[str]:
     """Yield a line for each: its address, revision and size."""
     datasets = [source for source in sources if source.role == "dataset"]
     folders = [data.get(source) for source in datasets]

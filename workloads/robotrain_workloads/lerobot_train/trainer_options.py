@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problems, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads.lerobot import adapter, image_weights, policy_features, policy_repositories, versions
 from robotrain_workloads.lerobot.adapter import Base
@@ -227,7 +227,7 @@ def explain_unknown_modules(model: TrainedModel) -> tuple[str, str]:
     return f"{title}: it knows those of {', '.join(adapter_types)}", f"{PREFIX}{MODULES}=MODULES"
 
 
-def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_problems(job: LerobotJob) -> Problems:
     """Yield why LeRobot cannot train the adapter that the job asks for, if what it starts from can be read."""
     rank = job.parameters["lora_rank"]
     options = read_given(job)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.event import emit_note
-from robotrain_runtime.contract.problem import Problem, make_data_problem, summarize_problem
+from robotrain_runtime.contract.problem import Problem, Problems, make_data_problem, summarize_problem
 
 from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import (
@@ -33,7 +33,7 @@ STATISTIC = "mean"
 """One that each policy has of each reading."""
 
 
-def find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
+def find_mismatches(job: LerobotJob) -> Problems:
     """Yield one sentence a mismatch, as far as the policy and its data, or what describes them, are here."""
     infos = [
         dataset.load_dataset_info(job.folders[source])
@@ -65,7 +65,7 @@ def find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
             yield missing_words
 
 
-def _find_type_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def _find_type_problems(job: LerobotJob) -> Problems:
     """Yield why LeRobot does not know the policy's type or options, or why the type is not the requested one."""
     settings = job.start.settings
     model = job.model

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import model_lineage
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.lerobot import (
     dataset,
@@ -266,7 +266,7 @@ def find_missing_episodes(job: LerobotJob) -> Iterator[str]:
             yield str(error)
 
 
-def find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
+def find_split_problems(job: LerobotJob) -> Problems:
     """Yield a sentence if it is not known which episodes a training held out."""
     model, datasets = job.policy_folder, lineage.list_dataset_sources(job.document)
     if job.parameters["replay_episodes"] != HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:

@@ -5,13 +5,13 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problem, Problems, make_data_problem
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import get_option_value
@@ -152,7 +152,7 @@ def find_environment_problems(
     options: Sequence[str],
     model: ModelType = UNKNOWN_TYPE,
     renames: Mapping[str, str] | None = None,
-) -> Iterator[Problem | str]:
+) -> Problems:
     """Yield one sentence for each reason why a policy of the type `model` cannot act there.
 
     :param options: the user's, for LeRobot.
