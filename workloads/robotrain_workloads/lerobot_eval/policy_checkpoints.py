@@ -4,7 +4,7 @@ The policy's source is then a folder with one subfolder a step, as trainings wri
 is checked for the newest checkpoint: the others of a training are of the same kind.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
