@@ -43,7 +43,8 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
     """
     job = normalise_names(read_arrived)
     work = data.parent / "work"  # what the work needs there is made
-    job = replace(job, placement=replace(job.placement, work=str(work)))
+    lock = job.program_lock or "numpy==2.0"  # without one, the program's interpreter is asked for its packages
+    job = replace(job, placement=replace(job.placement, work=str(work)), program_lock=lock)
     container_plugin: Any = plugin_loader.load_workload_plugin(job)
     weights = data.parent / "weights.pth"
     weights.touch()
