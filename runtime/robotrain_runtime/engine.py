@@ -14,7 +14,7 @@ from robotrain_runtime.checkpoints import recovery, targets
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
 from robotrain_runtime.contract import document, failure, job_node, plugin_loader, redaction, staged_data
 from robotrain_runtime.contract.container_plugin import WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
 from robotrain_runtime.contract.failure import (
     Cancelled,
@@ -191,7 +191,7 @@ class Engine:
         self._finish_publication(published, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
 
-    def _make_publication(self, data_folders: Mapping[JobSource, Path]) -> Publication:
+    def _make_publication(self, data_folders: Folders) -> Publication:
         spec = publication.get_publishing_spec(self._plugin, self._document, data_folders)
         try:
             registration.write_publishing_spec(Path(self._placement.work), spec)
@@ -272,7 +272,7 @@ class Engine:
         if findings:
             raise outcome_file.report_findings(self._relay, findings)
 
-    def _keep_descriptions(self, descriptions: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
+    def _keep_descriptions(self, descriptions: Folders) -> dict[JobSource, Path]:
         """Return the descriptions where they stay while the run goes on: those of a transfer end with it."""
         folders: dict[JobSource, Path] = {}
         for number, (source, folder) in enumerate(descriptions.items()):
@@ -359,7 +359,7 @@ class Engine:
         tags = {**spec.tags, **_list_code_tags(self._document)}
         self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=tags))
 
-    def _make_work_command(self, data_folders: Mapping[JobSource, Path]) -> WorkCommand:
+    def _make_work_command(self, data_folders: Folders) -> WorkCommand:
         """Return the command of the work; what it reads in the cache is leased. Repeat if that was just removed."""
         while True:
             command = self._plugin.work(self._document, data_folders, Path(self._placement.work))

@@ -15,7 +15,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem, make_suggestions
@@ -157,7 +157,7 @@ class PreflightResult(NamedTuple):
     """Every reason why it would fail."""
     targets: list[InspectedTarget]
     """The inspected publish targets."""
-    descriptions: Mapping[JobSource, Path]
+    descriptions: Folders
     """The folders that describe its sources."""
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint, plugin_loader
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, ContainerContext, PythonEnvironment
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
@@ -42,7 +42,7 @@ def list_target_environments(document: JobDocument) -> list[PythonEnvironment]:
 
 def inspect_targets(
     document: JobDocument,
-    data_folders: Mapping[JobSource, Path],
+    data_folders: Folders,
     make_context: Callable[[PythonEnvironment], ContainerContext],
 ) -> Iterator[InspectedTarget]:
     """Inspect each address that the job publishes to. Raise JobFailed.

@@ -1,7 +1,7 @@
 """The data of a run: fetched into the cache, leased to the end of the run, prepared for the work."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
     PythonEnvironment,
     get_prepared_folder,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.contract.problem import summarize_problem
@@ -90,13 +90,13 @@ class RunData:
         document = replace(self.document, sources=(source,), container_plugins=container_plugins, placement=placement)
         return RunData(document, self._relay, self._stop, self._lease)._survey_and_fetch(python)[source]
 
-    def get_preparation(self, data_folders: Mapping[JobSource, Path]) -> DataPreparation | None:
+    def get_preparation(self, data_folders: Folders) -> DataPreparation | None:
         """Return what the workload prepares from the data before the work; None for nothing."""
         return self._plugin.prepare(
             self.document, data_folders, {source: self._get_digest(source) for source in data_folders}
         )
 
-    def list_staged(self, data_folders: Mapping[JobSource, Path]) -> list[StagedMount]:
+    def list_staged(self, data_folders: Folders) -> list[StagedMount]:
         """Return the sources that are in the cache now, for a run that uses them as they are."""
         cache = Path(os.path.abspath(self._cache))
         return [

@@ -11,7 +11,7 @@ from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import document, plugin_loader
 from robotrain_runtime.contract.checkpoint import OUTPUT_TAG
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, PublishingSpec, WorkloadContainerPlugin
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument
 from robotrain_runtime.contract.event import Note, Published, Registered
 from robotrain_runtime.contract.failure import (
     EXIT_PREFLIGHT,
@@ -34,7 +34,7 @@ from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST
 
 
 def get_publishing_spec(
-    plugin: WorkloadContainerPlugin, document: JobDocument, data_folders: Mapping[JobSource, Path]
+    plugin: WorkloadContainerPlugin, document: JobDocument, data_folders: Folders
 ) -> PublishingSpec:
     """Return what the workload asks to publish. Raise JobFailed if that cannot be done."""
     spec = plugin.publishing(document, data_folders)
@@ -50,7 +50,7 @@ def get_publishing_spec(
 
 
 def list_publish_targets(
-    plugin: WorkloadContainerPlugin, document: JobDocument, data_folders: Mapping[JobSource, Path], spec: PublishingSpec
+    plugin: WorkloadContainerPlugin, document: JobDocument, data_folders: Folders, spec: PublishingSpec
 ) -> tuple[ArtifactTarget, ...]:
     """Return the places that each complete checkpoint is copied to."""
     spec_targets = (ArtifactTarget(to=spec.to),) if spec.to else ()

@@ -19,7 +19,7 @@ from typing import Any
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.address import redact_address
-from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome, Track, Tracking, emit_event
+from robotrain_runtime.contract.event import EventRecord, Metrics, Outcome, Track, Tracking, emit_event, emit_note
 from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process import helper_process
@@ -243,7 +243,7 @@ class TrackingRun:
                 if not self._has_warned:
                     self._has_warned = True
                     warning = f"tracking could not record an event: {describe_error(error)}"
-                    emit_event(Note(level="warning", text=warning))
+                    emit_note(warning, "warning")
                     if isinstance(error, ImportError):  # of a package that MLflow was thought to do without
                         traceback.print_exc()
                 if mlflow_store.is_worth_retry(error):
@@ -286,7 +286,7 @@ class TrackingRun:
         """Say what could not be written before the tracker kills this process, and end it."""
         count, subject = len(self._pending), f"tracking at {redact_address(self._store.uri)}"
         warning = f"{subject} did not record everything in time: {count} values and events; events.jsonl has them"
-        emit_event(Note(level="warning", text=warning))
+        emit_note(warning, "warning")
         os._exit(0)
 
 

@@ -1,12 +1,11 @@
 """A run that was interrupted: what its program continues from, and what the attempt before left in the outputs."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.document import Folders, JobDocument
+from robotrain_runtime.contract.event import Note, emit_note
 
 from robotrain_workloads.command import program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_follower import CompletionRule
@@ -27,9 +26,7 @@ class ResumePoint(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def find_resume_point(
-    document: JobDocument, data: Mapping[JobSource, Path], checkpoint_folder: Path, outputs: Path
-) -> ResumePoint:
+def find_resume_point(document: JobDocument, data: Folders, checkpoint_folder: Path, outputs: Path) -> ResumePoint:
     """Return what the program continues from: the run's last complete checkpoint, or the one that was given.
 
     Raise OSError.
@@ -127,4 +124,4 @@ def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
 
 
 def _send_warning(warning_text: str) -> None:
-    emit_event(Note(level="warning", text=warning_text))
+    emit_note(warning_text, "warning")

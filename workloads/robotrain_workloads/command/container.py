@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import added_packages, job_node
@@ -14,10 +14,10 @@ from robotrain_runtime.contract.container_plugin import (
     TrackingSpec,
     WorkCommand,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.document import Folders, JobDocument, Scalar
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+from robotrain_runtime.contract.problem import Problems, Suggestion, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.command import (
@@ -51,7 +51,7 @@ TORCH_GIB = 9.0
 
 
 def list_values(
-    document: JobDocument, data: Mapping[JobSource, Path], outputs: Path, resume: Path | None
+    document: JobDocument, data: Folders, outputs: Path, resume: Path | None
 ) -> dict[str, placeholders.Value]:
     """Return the values of the placeholders that the job has, by name."""
     parameter_values = document.parameters
@@ -71,7 +71,7 @@ def list_values(
     return {name: value for name, value in placeholder_values.items() if value is not None}
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield why the program cannot continue from the checkpoint that was given."""
     pattern = str(document.parameters["checkpoints"] or "")
     resume_folders = [folder for source, folder in data.items() if source.role == "resume"]
@@ -87,7 +87,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
             yield make_data_problem(f"{title}: {describe_paths(files)}", "--checkpoints PATTERN")
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the supervisor's command; what it starts is in its environment."""
     checkpoint_folder = checkpoints(document, work)
     outputs = work / "outputs" / program_spec.OUTPUTS_FOLDER
@@ -187,7 +187,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+def publishing(document: JobDocument, data: Folders) -> PublishingSpec:
     """Return the metadata of the registered checkpoint."""
     name = str(document.parameters["register_checkpoint"] or "")
     return PublishingSpec(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import robotrain_runtime
 from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
-from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
+from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, emit_note
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import ChildGroup
 from robotrain_runtime.tracking.address import resolve_address
@@ -77,7 +77,7 @@ def add_report_package(environ: dict[str, str], packages: Mapping[str, str], wor
     try:
         folder = str(make_report_package(work))
     except OSError as error:
-        emit_event(Note(level="warning", text=f"the program cannot import robotrain_runtime.report: {error}"))
+        emit_note(f"the program cannot import robotrain_runtime.report: {error}", "warning")
         return environ
     return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), folder)))}
 
@@ -171,7 +171,7 @@ def add_mlflow_variables(environ: Mapping[str, str], packages: Mapping[str, str]
     except OSError as error:
         uri, obstacle = "", f"{redact_address(environ[MLFLOW_URI])} cannot be reached: {error}"
     if obstacle:
-        emit_event(Note(level="info", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
+        emit_note(f"what the program logs to MLflow itself is not in this run: {obstacle}")
         return other_variables
     return {**other_variables, **{name: environ[name] for name in MLFLOW_VARIABLES}, MLFLOW_URI: uri}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Evaluated, Metrics, Note, emit_event
+from robotrain_runtime.contract.event import Evaluated, Metrics, emit_event, emit_note
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
@@ -62,7 +62,7 @@ class ResultsFollower:
             warning_text = (
                 f"{self._name} has scores without a finite value, which are left out: {', '.join(omitted_names)}"
             )
-            emit_event(Note(level="warning", text=warning_text))
+            emit_note(warning_text, "warning")
         pattern = self._spec.values["checkpoints"]
         folder = link_results(self._spec, str(pattern)) if pattern else Path(self._spec.outputs)
         step = int(fields.get("step") or 0) or find_policy_step(self._policy)

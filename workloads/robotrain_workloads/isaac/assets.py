@@ -15,7 +15,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import DataPreparation, find_prepared_files
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.failure import UNTRUSTED
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
@@ -42,7 +42,7 @@ def find_source(sources: Iterable[JobSource]) -> JobSource | None:
     return next((job_source for job_source in sources if job_source.role == ROLE), None)
 
 
-def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+def make_environ(document: JobDocument, data: Folders) -> dict[str, str]:
     """Return the environment variables with which Isaac Lab reads the job's assets; none if it fetches them itself.
 
     Those that were fetched before the job was sent are read where the server does not answer: it has more.
@@ -62,9 +62,7 @@ def list_cache_folders(document: JobDocument) -> tuple[Path, ...]:
     return (fetched_folder,) if fetched_folder else ()
 
 
-def prepare(
-    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
-) -> DataPreparation | None:
+def prepare(document: JobDocument, data: Folders, digests: Mapping[JobSource, str]) -> DataPreparation | None:
     """Return what fetches the task's assets from their server into the cache, for nodes without a network.
 
     None outside of an environment that robotrain builds.
@@ -126,7 +124,7 @@ def list_needed_files(
     return tuple(file for file in task.assets if file.endswith(LOADED_SUFFIXES))
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem]:
+def find_problems(document: JobDocument, data: Folders) -> Iterator[Problem]:
     """Yield why Isaac Lab would not find what the task loads. A server is asked once, for the first file.
 
     :param data: the folders of the sources that are on this machine.

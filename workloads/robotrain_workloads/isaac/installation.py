@@ -2,14 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain_runtime.contract import added_packages
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE, GpuRequirement, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem, suggest_leaving_out
+from robotrain_runtime.contract.problem import (
+    ProblemError,
+    Problems,
+    Suggestion,
+    make_data_problem,
+    suggest_leaving_out,
+)
 from robotrain_runtime.machine import hardware
 
 from robotrain_workloads.isaac import script_options, user_code
@@ -172,7 +178,7 @@ def make_job_environ(document: JobDocument) -> dict[str, str]:
     return {**TERMS, KERNELS_VARIABLE: str(Path(document.placement.cache, KERNELS_FOLDER).absolute())}
 
 
-def find_script_problems(document: JobDocument, series: str, script: script_options.Script) -> Iterator[Problem | str]:
+def find_script_problems(document: JobDocument, series: str, script: script_options.Script) -> Problems:
     """Yield why a job's script would not start with its options after `--`.
 
     :param series: the version of Isaac Lab that runs it.

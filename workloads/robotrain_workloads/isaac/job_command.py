@@ -1,10 +1,9 @@
 """The command of a job that starts Isaac Lab: its environment variables, and the entries of the cache that it reads."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument
 from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads.isaac import assets, installation, user_code
@@ -12,7 +11,7 @@ from robotrain_workloads.isaac import assets, installation, user_code
 
 def make_command(
     document: JobDocument,
-    data: Mapping[JobSource, Path],
+    data: Folders,
     module: str,
     module_options: Sequence[str],
     environ: Mapping[str, str] | None = None,

@@ -1,10 +1,9 @@
 """A checkpoint whose policy is played: its file and what is known of it, and why it cannot be played."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads.isaac import checkpoint_file
 from robotrain_workloads.isaac.checkpoint_file import (
@@ -44,7 +43,7 @@ def load_checkpoint(source: Path, cache: Path) -> PlayedCheckpoint:
     return PlayedCheckpoint(file, checkpoint_file.find_params(file), facts, read_content(file))
 
 
-def find_problems(checkpoint: PlayedCheckpoint, backend: object, series: str) -> Iterator[Problem | str]:
+def find_problems(checkpoint: PlayedCheckpoint, backend: object, series: str) -> Problems:
     """Yield why an Isaac Lab of a series cannot play a checkpoint, or that it is of another library than `backend`."""
     file, content = checkpoint.file, checkpoint.content
     if content.problem:

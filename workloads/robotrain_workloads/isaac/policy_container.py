@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
-from robotrain_runtime.contract.problem import Problem, get_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.problem import Problem, Problems, get_problem
 
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import (
@@ -30,12 +30,12 @@ Examination = tuple[list[Problem | str], str]
 
 def inspect_policy(
     document: JobDocument,
-    data: Mapping[JobSource, Path],
+    data: Folders,
     examine: Callable[[str, JobSource], Examination],
     *,
     results: str,
     owned_options: Mapping[str, str],
-) -> Iterator[Problem | str]:
+) -> Problems:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
     :param examine: takes the version of Isaac Lab and the checkpoint's source; may raise OSError with a sentence.
@@ -63,7 +63,7 @@ def inspect_policy(
     yield from installation.find_script_problems(document, series, script)
 
 
-def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+def check_command(document: JobDocument, described: Folders, work: Path) -> WorkCommand | None:
     """Return the command that asks Isaac Lab about the options of the play script.
 
     None if it cannot be asked, and for a policy whose task or library is not known here.
@@ -91,7 +91,7 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
 
 
 def make_program_options(
-    document: JobDocument, data: Mapping[JobSource, Path], work: Path, results: str, forwarded_names: Collection[str]
+    document: JobDocument, data: Folders, work: Path, results: str, forwarded_names: Collection[str]
 ) -> list[str]:
     """Return the options that say what is played and where results go.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, ProblemError, get_problem, make_data_problem
 
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
@@ -53,7 +53,7 @@ def find_folder(path: Path, file: str) -> Path:
     raise ProblemError(make_data_problem(f"the training folder {path} has no {file}", "--entry FILE"))
 
 
-def find_tasks(document: JobDocument, data: Mapping[JobSource, Path]) -> TaskFolder | None:
+def find_tasks(document: JobDocument, data: Folders) -> TaskFolder | None:
     """Return the tasks that a job brings; None without, and for a training program. Raise OSError with a sentence."""
     source = find_code(document.sources)
     if source is None or source not in data or document.parameters.get("entry", TASKS_ENTRY) != TASKS_ENTRY:
@@ -61,13 +61,13 @@ def find_tasks(document: JobDocument, data: Mapping[JobSource, Path]) -> TaskFol
     return read_folder(find_folder(data[source], PROJECT_FILE))
 
 
-def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+def make_environ(document: JobDocument, data: Folders) -> dict[str, str]:
     """Return the variable with which a job imports its tasks; none without tasks. Raise OSError with a sentence."""
     folder = find_tasks(document, data)
     return {VARIABLE: json.dumps({"path": str(folder.path), "modules": folder.modules})} if folder else {}
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem]:
+def find_problems(document: JobDocument, data: Folders) -> Iterator[Problem]:
     """Yield why a job would find no tasks in its folder."""
     try:
         find_tasks(document, data)

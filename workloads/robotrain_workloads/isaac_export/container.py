@@ -6,13 +6,12 @@ import contextlib
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import ProblemError, Problems, Suggestion, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import (
@@ -54,7 +53,7 @@ prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
     job_parameters = document.parameters
 
@@ -71,7 +70,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned_options=owned_options)
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the exporter's command; it finds Isaac Lab and the checkpoint's files where it runs."""
     job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
@@ -104,7 +103,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+def publishing(document: JobDocument, data: Folders) -> PublishingSpec:
     """Return the metadata of the registered policy."""
     job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
@@ -176,9 +175,7 @@ def _download(address: str, to: Path) -> Path:
     return to
 
 
-def find_checkpoint_problems(
-    checkpoint: PlayedCheckpoint, sha256: object, backend: object, series: str
-) -> Iterator[Problem | str]:
+def find_checkpoint_problems(checkpoint: PlayedCheckpoint, sha256: object, backend: object, series: str) -> Problems:
     """Yield why an Isaac Lab of a series cannot export a policy: expected values are empty for any."""
     if problem := checkpoint_file.find_digest_problem(checkpoint.file, sha256):
         yield problem

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+from robotrain_runtime.contract.event import Evaluated, Metrics, Track, emit_event, emit_note
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.exit_status import WorkFailed
@@ -64,7 +64,7 @@ class Exporter:
         for report in reports:
             if report.get("video"):
                 note_text = f"the play of {report['format']} has no video: {report['video']}"
-                emit_event(Note(level="warning", text=note_text))
+                emit_note(note_text, "warning")
         with result_files.fill_folder(self._own.keep_policy) as folder:  # what can be registered
             (folder / "params").mkdir()
             shutil.copyfile(checkpoint.params, folder / "params" / "agent.yaml")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint, job_node
 from robotrain_runtime.contract.container_plugin import PublishingSpec, TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
-from robotrain_runtime.contract.problem import Problem, get_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, Scalar
+from robotrain_runtime.contract.problem import Problems, get_problem
 
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import assets, checkpoint_file, installation, job_command, user_code
@@ -34,7 +34,7 @@ prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     yield from assets.find_problems(document, data)
     yield from user_code.find_problems(document, data)
@@ -69,7 +69,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     yield from publish_url.find_write_problems(str(job_parameters["publish_url"] or ""), output, "checkpoints")
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     if training_folder.find_source(document):
         return training_folder.make_command(document, data, work)
@@ -113,7 +113,7 @@ def list_script_options(document: JobDocument) -> list[str]:
     return [*options, *(["--distributed"] if is_distributed(document) else [])]
 
 
-def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+def check_command(document: JobDocument, described: Folders, work: Path) -> WorkCommand | None:
     """Return the command that asks Isaac Lab about the options; None if it cannot be asked."""
     if not installation.can_be_asked(document):
         return None
@@ -169,7 +169,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+def publishing(document: JobDocument, data: Folders) -> PublishingSpec:
     """Return the metadata of the registered checkpoint."""
     job_parameters = document.parameters
     tags = {

@@ -1,11 +1,10 @@
 """Start of a training: from scratch, a checkpoint, or what an earlier attempt of the run saved."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument
+from robotrain_runtime.contract.problem import Problem, Problems, make_data_problem
 
 from robotrain_workloads.isaac.checkpoint_file import (
     CheckpointContent,
@@ -28,7 +27,7 @@ class CheckpointStart:
     """The number in the file's name."""
 
 
-def load_start(document: JobDocument, data: Mapping[JobSource, Path]) -> CheckpointStart:
+def load_start(document: JobDocument, data: Folders) -> CheckpointStart:
     """Return the start that the document asks for. Raise OSError with a sentence."""
     path = find_start_path(document, data)
     if path is None:
@@ -38,7 +37,7 @@ def load_start(document: JobDocument, data: Mapping[JobSource, Path]) -> Checkpo
     return CheckpointStart(mode=find_start_mode(document), file=file, number=parse_number(file, backend))
 
 
-def find_start_path(document: JobDocument, data: Mapping[JobSource, Path]) -> Path | None:
+def find_start_path(document: JobDocument, data: Folders) -> Path | None:
     """Return where the checkpoint is that the document asks for; None for a start from scratch."""
     if find_start_mode(document) == "from-scratch":
         return None
@@ -53,9 +52,7 @@ def find_start_mode(document: JobDocument, recovered_folder: Path | None = None)
     return parameters.choose_mode(document.parameters, {source.role for source in document.sources})
 
 
-def find_start_problems(
-    start: CheckpointStart, content: CheckpointContent, backend: str, series: str
-) -> Iterator[Problem | str]:
+def find_start_problems(start: CheckpointStart, content: CheckpointContent, backend: str, series: str) -> Problems:
     """Yield why a training with a library, in an Isaac Lab of a series, cannot start with a checkpoint."""
     if content.problem:
         yield f"{start.file} cannot be used: {content.problem}"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processes, Track, emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Processes, Track, emit_event, emit_note
 from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.process.stop import ChildGroup
 
@@ -124,10 +124,10 @@ class TrainingFollower:
             return NOTHING_LEFT
         if self._finished:
             if self._group.has_killed:
-                emit_event(Note(level="info", text=f"the training is complete; {ENDED}"))
+                emit_note(f"the training is complete; {ENDED}")
             elif code:
                 note_text = f"the training is complete, but Isaac Lab closed with exit code {code}"
-                emit_event(Note(level="warning", text=note_text))
+                emit_note(note_text, "warning")
             return 0
         if code == 0:
             raise WorkFailed("Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above")
@@ -220,7 +220,7 @@ def make_command(
     if program_options.start is not None:
         file = checkpoint_file.find_checkpoint_file(program_options.start, program_options.backend)
         verb = "resuming from" if program_options.mode == "resume" else "starting with the weights of"
-        emit_event(Note(level="info", text=f"{verb} {file}"))
+        emit_note(f"{verb} {file}")
         yield from ("--checkpoint", str(file), "--mode", program_options.mode)
         if (
             program_options.mode == "resume"

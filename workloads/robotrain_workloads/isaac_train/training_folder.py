@@ -6,12 +6,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
 
 from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.isaac import checkpoint_file, installation, job_command, user_code
@@ -31,7 +31,7 @@ def find_source(document: JobDocument) -> JobSource | None:
     return None if document.parameters["entry"] == TASKS_ENTRY else user_code.find_code(document.sources)
 
 
-def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def make_command(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the command that runs the folder's program, with the arguments and variables of the contract."""
     source = find_source(document)
     assert source is not None

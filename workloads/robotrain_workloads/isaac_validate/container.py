@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import Problems, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import (
@@ -41,7 +40,7 @@ prepare = assets.prepare
 gpus = installation.find_gpu_requirement
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
+def inspect(document: JobDocument, data: Folders) -> Problems:
     """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
     expected_values = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
 
@@ -53,7 +52,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned_options=owned_options)
 
 
-def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+def work(document: JobDocument, data: Folders, work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
@@ -81,7 +80,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def find_checkpoint_problems(
     checkpoint: PlayedCheckpoint, *, task: str, backend: str, sha256: str, series: str
-) -> Iterator[Problem | str]:
+) -> Problems:
     """Yield each mismatch with the expected values (empty: any value), and with an Isaac Lab of a series."""
     file, facts = checkpoint.file, checkpoint.facts
     if digest_problem := checkpoint_file.find_digest_problem(file, sha256):

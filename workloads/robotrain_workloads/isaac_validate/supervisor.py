@@ -13,7 +13,7 @@ from statistics import pstdev
 from typing import Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+from robotrain_runtime.contract.event import Evaluated, Metrics, Track, emit_event, emit_note
 
 from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
@@ -176,7 +176,7 @@ def _keep_video(played: Path, folder: Path) -> None:
     """Keep the video that the script recorded."""
     videos = sorted(played.rglob("videos/play/*.mp4"))
     if not videos:
-        emit_event(Note(level="warning", text="Isaac Lab's script recorded no video"))
+        emit_note("Isaac Lab's script recorded no video", "warning")
         return
     (folder / VIDEO).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(videos[0], folder / VIDEO)
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str]) -> None:
         raise WorkFailed(problem)
     if checkpoint.params is None:
         note_text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
-        emit_event(Note(level="warning", text=note_text))
+        emit_note(note_text, "warning")
     task = program_options.task or checkpoint.facts.task
     emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
     play_options = (f"--episodes={program_options.eval_episodes}", f"--video-length={program_options.video_length}")
@@ -277,9 +277,9 @@ def _send_result(result: ValidationResult, setup: ValidationSetup, folder: Path)
         )
     )
     if rolled.is_judged and result.reward_threshold is not None:
-        emit_event(Note(level="info", text="--reward-threshold has no effect: the environment tells of successes"))
+        emit_note("--reward-threshold has no effect: the environment tells of successes")
     if result.passed is None:
-        emit_event(Note(level="warning", text=NOT_JUDGED))
+        emit_note(NOT_JUDGED, "warning")
     elif not result.passed:
         raise WorkFailed(result.explain_failure())
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
-from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem, suggest_leaving_out
+from robotrain_runtime.contract.document import Folders, JobDocument, JobSource
+from robotrain_runtime.contract.problem import Problems, Suggestion, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import STORAGE_SUFFIXES, has_bags
@@ -31,9 +31,7 @@ TRAINING = "lerobot-train"
 """The workload that also trains on datasets."""
 
 
-def find_problems(
-    document: JobDocument, data: Mapping[JobSource, Path], *, is_complete: bool = False
-) -> Iterator[Problem | str]:
+def find_problems(document: JobDocument, data: Folders, *, is_complete: bool = False) -> Problems:
     """Yield why the bags cannot be converted, as far as their files tell at a glance.
 
     :param is_complete: whether the job itself asks, which has all files: its conversion says the rest.
@@ -64,7 +62,7 @@ def _suggest_dataset(document: JobDocument) -> Suggestion:
     return Suggestion(f"robotrain submit {TRAINING} --policy-type act …", "trains on it; so do other policy types")
 
 
-def _find_missing_inputs(job: LerobotJob, features: Collection[str]) -> Iterator[Problem | str]:
+def _find_missing_inputs(job: LerobotJob, features: Collection[str]) -> Problems:
     """Yield what a new policy reads that the dataset will lack."""
     is_new = job.start_source is None
     if is_new and not job.model.facts.refused:
@@ -72,9 +70,7 @@ def _find_missing_inputs(job: LerobotJob, features: Collection[str]) -> Iterator
         yield from DataNeeds(job, job.model, job.values, {"features": kinds}).find_missing_inputs()
 
 
-def plan_conversion(
-    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
-) -> DataPreparation:
+def plan_conversion(document: JobDocument, data: Folders, digests: Mapping[JobSource, str]) -> DataPreparation:
     """Return the program that makes one dataset of all bags."""
     sources = [source for source in document.sources if source.role == "dataset"]
     bag_values = bag_parameters.list_given(document.parameters)
