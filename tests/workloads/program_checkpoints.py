@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Checkpoint, Discarded, Note
 from robotrain_workloads.command import attempts
 from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
@@ -60,7 +60,7 @@ class FollowedProgram:
 
     def prepare_again(self, monkeypatch: Any) -> None:
         """Begin the next attempt of the run, in the same folder."""
-        monkeypatch.setattr(attempts, "emit_event", self.events.append)
+        monkeypatch.setattr(event, "emit_event", self.events.append)
         attempts.prepare_outputs(self.spec)
 
     def seal(self) -> None:

@@ -9,6 +9,7 @@ from importlib import metadata
 
 import job_documents
 import pytest
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
 from robotrain_workloads.command import container, program_start
@@ -26,7 +27,7 @@ def make_packages(mlflow: str, *names: str) -> dict[str, str]:
 def sent(monkeypatch):
     """The events that were sent."""
     events = []
-    monkeypatch.setattr(program_start, "emit_event", events.append)
+    monkeypatch.setattr(event, "emit_event", events.append)
     monkeypatch.setattr(metadata, "version", lambda name: OWN)
     return events
 

@@ -6,7 +6,7 @@ import pytest
 from robotrain.doctor import environment
 from robotrain.model.health import HealthResult
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
-from robotrain_runtime.contract.event import Note
+from robotrain_runtime.contract.event import parse_event
 from robotrain_runtime.environments import uv_program
 from robotrain_runtime.machine import hardware
 from robotrain_workloads.isaac import installation
@@ -55,7 +55,7 @@ def test_packages_of_robotrain_stay_out(environ):
     assert not {"PYTHONPATH", "PYTHONSAFEPATH"} & environ(PYTHONPATH="/x", PYTHONSAFEPATH="1").keys()
 
 
-def test_a_complete_training_that_does_not_close_is_ended_and_succeeds(tmp_path, monkeypatch):
+def test_a_complete_training_that_does_not_close_is_ended_and_succeeds(tmp_path, monkeypatch, capsys):
     program = tmp_path / "python"
     program.write_text(
         '#!/bin/sh\nwhile [ "$1" != --report ]; do shift; done\n'
@@ -65,12 +65,10 @@ def test_a_complete_training_that_does_not_close_is_ended_and_succeeds(tmp_path,
     monkeypatch.setenv(PROGRAM_PYTHON_VARIABLE, str(program))
     monkeypatch.setattr(process_group, "CLOSE_SECONDS", 0.0)
     monkeypatch.setattr(process_group, "POLL_SECONDS", 0.02)
-    notes: list[Note] = []
-    monkeypatch.setattr(supervisor, "emit_event", notes.append)
     own = ["--backend", "rsl_rl", "--task", "T", "--work", str(tmp_path), "--checkpoints", str(tmp_path / "c")]
     assert supervisor.main([*own, "--", "--device=cpu"]) == 0
-    (note,) = notes
-    assert (note.level, "was ended" in note.text) == ("info", True)
+    (record,) = map(parse_event, capsys.readouterr().out.splitlines())
+    assert (record.event.level, "was ended" in record.event.text) == ("info", True)
 
 
 @pytest.mark.parametrize(("driver", "warned"), [("550.54.15", True), ("580.65.06", False)])
