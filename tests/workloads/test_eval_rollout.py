@@ -128,7 +128,7 @@ def test_only_the_first_episodes_are_filmed(scenes, notes):
 def test_videos_play_in_a_browser_and_show_each_step(scenes):
     episodes, videos = scenes["filmed"]
     names = [f"episode_{number:03d}.mp4" for number in range(6)]
-    assert videos == [[name, "h264", "yuv420p", 10.0, 31] for name in names]
+    assert videos == [[name, "h264", "yuv420p", 10.0, 31] for name in ("all.mp4", *names)]
     assert [episode["video"] for episode in episodes] == [f"videos/{name}" for name in names]
 
 

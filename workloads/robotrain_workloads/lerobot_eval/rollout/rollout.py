@@ -249,6 +249,9 @@ def _roll_out_task(
                 start = ended_episode.seed if ended_episode.start is None or trial.draws else ended_episode.start
                 rolled.append(replace(ended_episode, trial=trials.setdefault(start, ended_episode.seed)))
                 on_episode(rolled[-1])
+    folder = request.video_folder
+    if folder and (videos := [folder.parent / episode.video for episode in rolled if episode.video]):
+        video.write_video_grid(folder / video.name_folder(request.task), videos, trial.environment.config.fps)
     if request.task:
         words = f", told {rolled[0].description!r}" if rolled[0].description else ""
         rollout_result = RolloutResult(episodes=rolled)
