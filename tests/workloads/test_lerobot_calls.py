@@ -22,7 +22,8 @@ def find_modules(path: Path) -> Iterator[str]:
     """The modules of LeRobot that a file imports, or names in a text."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lerobot":
-            yield str(node.module)
+            module = str(node.module)  # else its names are modules
+            yield from [module] if module in CALLS else [f"{module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.fullmatch(node.value):
             yield from [] if TRACKED.fullmatch(node.value) else [node.value]
 

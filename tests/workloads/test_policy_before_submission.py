@@ -1,7 +1,6 @@
 """A policy that does not fit the environment or the dataset is named before anything is sent, wherever the job runs."""
 
 import json
-import shutil
 from pathlib import Path
 
 import job_documents
@@ -52,26 +51,6 @@ def find_problems(robotrain):
         return ["\n".join([problem["title"], *(way["text"] for way in problem["instead"])]) for problem in problems]
 
     return find
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("data_python")
-@pytest.mark.parametrize(
-    ("typed", "code", "meant"),
-    [
-        ("pusht mini", "data-unusable", "pusht mini/dataset"),
-        ("pusht mini/datset", "source-unreachable", "pusht mini/dataset"),
-        ("pusht mini/zebra", "source-unreachable", None),
-    ],
-)
-def test_the_folder_that_is_meant_is_offered_in_place_of_another(robotrain, pusht, tmp_path, typed, code, meant):
-    shutil.copytree(pusht, tmp_path / "pusht mini" / "dataset")
-    job = ("lerobot-train", "--platform", "local", "--dry-run", "--json")
-    answer = robotrain("submit", *job, "--dataset-path", tmp_path / typed)
-    assert answer.exit_code == (4 if code == "data-unusable" else 2)
-    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == code)
-    ways = [way["text"] for way in problem["instead"]]
-    assert ways == ([f"--dataset-path '{tmp_path / meant}'"] if meant else [])
 
 
 def test_a_policy_folder_is_compared_with_the_environment(find_problems, policy):
