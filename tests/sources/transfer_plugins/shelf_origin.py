@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from robotrain_sources.fetching.errors import FetchError, format_error
@@ -23,9 +24,13 @@ class Shelf(origin.DataOrigin):
 
     def list_files(self) -> Iterator[SourceFile]:
         """As they are listed."""
-        with urlopen(Request(self._uri, headers=self._headers), timeout=10) as lines:
-            for line in lines:
-                yield SourceFile(**json.loads(line))
+        try:
+            with urlopen(Request(self._uri, headers=self._headers), timeout=10) as lines:
+                for line in lines:
+                    yield SourceFile(**json.loads(line))
+        except HTTPError as error:
+            error.close()  # else its socket is left to the garbage collector, which warns in another test
+            raise
 
     def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """The server."""
