@@ -24,7 +24,6 @@ from robotrain.store.files import PROJECT_FILE
 make_problem = Messages(__file__)
 
 ORIGIN = Origin("argument")
-MAX_PROGRAM_BYTES = 1 << 20
 PROJECT_MARKS = (".git", "pyproject.toml", "uv.lock", "setup.py", "requirements.txt", PROJECT_FILE)
 """What stands in the root of a project."""
 

@@ -131,7 +131,7 @@ class ProgramOptions(NamedTuple):
     load: Callable[[], OptionFinder] | None = None
     """Import what knows them."""
     chosen_by: tuple[str, ...] = ()
-    """The parameters that decide which options there are: help and `explain` list them if one is given."""
+    """The parameters that decide which options there are, for completion and lists of them."""
 
 
 class ProgramNeeds(NamedTuple):

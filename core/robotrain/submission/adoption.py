@@ -67,7 +67,7 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str) -> Adop
         record = _find_recorded(job, platform, reference) or _complete_interrupted(document, platform, reference)
         if record:
             return Adoption(record, is_new=False)
-        return _record_run(document, platform, reference, submitted_run.created or time.time(), plugins)
+        return _record_run(document, job, platform, reference, submitted_run.created or time.time(), plugins)
 
 
 def format_address(text: str) -> str:
@@ -136,11 +136,10 @@ def _complete_interrupted(document: JobDocument, platform: Platform, reference: 
 
 
 def _record_run(
-    document: JobDocument, platform: Platform, reference: Reference, created: float, plugins: Plugins
+    document: JobDocument, job: Job, platform: Platform, reference: Reference, created: float, plugins: Plugins
 ) -> Adoption:
     """Record the run under its own name, or if another run has that here, under the next free one."""
     claim = name_lock.claim_exact_name(document.run, lambda record: False)
-    job = restore_run(document, document.run, plugins).stored.plan.job
     lock = (claim or name_lock.claim_run_name(job, lambda record: False))[0]
     with lock:
         adopted_run = restore_run(document, lock.run, plugins)

@@ -91,7 +91,7 @@ class FileIdentity:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._form = read_storage_secret(file).form
+        read_storage_secret(file)  # raises for another secret
 
     def get_sdk_credential(self, account: str) -> Any:
         """Return a credential for the SDK."""

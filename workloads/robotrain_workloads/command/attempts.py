@@ -67,7 +67,7 @@ def prepare_outputs(spec: ProgramSpec) -> None:
         moved_folder = _move_outputs(outputs)
         reason = "" if spec.resume else "no checkpoint of an earlier attempt is complete: the program starts again; "
         ways = "" if spec.resume or pattern else "; --checkpoints PATTERN keeps its work"
-        _send_warning(f"{reason}what was in {{outputs}} is now in {moved_folder}{ways}")
+        emit_note(f"{reason}what was in {{outputs}} is now in {moved_folder}{ways}", "warning")
     elif is_repeated and pattern:
         _set_unused_aside(spec, pattern)
     outputs.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def prepare_outputs(spec: ProgramSpec) -> None:
             is_own = folder.is_relative_to(spec.checkpoints)  # others may be of another run, or in the cache
             program_checkpoint.restore_checkpoint(folder, location, outputs, is_linked=is_own)
         else:
-            _send_warning(f"{folder} is not put back: it was not saved below {{outputs}}")
+            emit_note(f"{folder} is not put back: it was not saved below {{outputs}}", "warning")
     if name := spec.values.get("output_folder"):
         _link_outputs(Path(spec.folder, str(name)), outputs)
 
@@ -120,8 +120,4 @@ def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
         elif step > last_step and not spec.values["resume_in_place"]:
             reason = f"is newer than the checkpoint that the program continues from, of step {last_step}"
         if reason:
-            _send_warning(f"{path} {reason}: it is kept as {program_checkpoint.move_aside(path).name}, not used")
-
-
-def _send_warning(warning_text: str) -> None:
-    emit_note(warning_text, "warning")
+            emit_note(f"{path} {reason}: it is kept as {program_checkpoint.move_aside(path).name}, not used", "warning")

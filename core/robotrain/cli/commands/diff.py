@@ -12,6 +12,7 @@ from robotrain.cli.output import format_table, print_json, print_message, print_
 from robotrain.errors import Problem, collect_problems, raise_if_any
 from robotrain.store import name_index, run_differences
 
+LIST_RUNS = ("robotrain runs", "lists the runs")
 ComparedRuns = Annotated[
     list[str] | None,
     argument(
@@ -32,8 +33,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
 
     typed_runs = runs or []
     if len(typed_runs) < 2:
-        way = "robotrain runs", "lists the runs"
-        raise make_usage_error("`robotrain diff` needs two runs", "It compares them with each other.", way)
+        raise make_usage_error("`robotrain diff` needs two runs", "It compares them with each other.", LIST_RUNS)
     run_names = _find_runs(typed_runs)
     facts = collect.collect_all_facts(run_names, get_plugins(ctx), lambda text: None)
     compared = tables.compare_runs(facts)
@@ -78,8 +78,7 @@ def _find_runs(typed_runs: Sequence[str]) -> list[str]:
             runs.append(find_run(typed_run))
     raise_if_any(problems)
     if len(run_names := list(dict.fromkeys(runs))) == 1:
-        way = ("robotrain runs", "lists the runs")
-        raise make_usage_error(f"all of them are {runs[0]}", "A run does not differ from itself.", way)
+        raise make_usage_error(f"all of them are {runs[0]}", "A run does not differ from itself.", LIST_RUNS)
     return run_names
 
 

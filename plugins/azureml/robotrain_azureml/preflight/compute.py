@@ -29,11 +29,10 @@ GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
 
 @dataclass(frozen=True, slots=True)
 class ComputeIdentity:
-    """A managed identity of a compute: its client id and object id, empty if not known."""
+    """A managed identity of a compute: its client id is empty if not known."""
 
     name: str
     client: str
-    principal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,7 @@ def parse_compute(body: Answer) -> Compute:
         kind=COMPUTE_KINDS.get(properties.get_text("computeType"), ""),
         details=properties.get_object("properties"),
         identities=tuple(
-            ComputeIdentity(
-                resource.rpartition("/")[2],
-                assigned.get_object(resource).get_text("clientId"),
-                assigned.get_object(resource).get_text("principalId"),
-            )
+            ComputeIdentity(resource.rpartition("/")[2], assigned.get_object(resource).get_text("clientId"))
             for resource in assigned
         ),
         system_assigned="systemassigned" in identity.get_text("type").lower(),
